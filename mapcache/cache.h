@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MAPCACHE_CACHE_H
+#define MAPCACHE_CACHE_H
+
+/*
+ * What the files of mapcache/ share.
+ *
+ * Grace.  A chunk that readers may still be using is first made unreachable
+ * (its key no longer matches) and noted in retired_at; it is replaced or
+ * dropped once a synchronisation that started later has completed, and only
+ * with no pins.  The mutex is never held during a synchronisation: a thread
+ * that waits for the mutex is online.
+ */
+
+#include "xenram/mapcache.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "mapcache/chunk.h"
+#include "mapcache/foreign.h"
+
+struct cache_counters {
+    _Atomic uint64_t misses, map_calls, map_errors, holes, evictions,
+        invalidates;
+};
+
+struct xen_mapcache {
+    uint8_t *window;
+    uint64_t size;        /* bytes of the window */
+    uint64_t mask;        /* of an offset in a chunk */
+    unsigned shift;       /* of a chunk's bytes */
+    _Atomic uint64_t key; /* CHUNK_KEY of a chunk that may be used */
+    struct chunk_table table;
+    struct foreign foreign;
+    uint64_t budget; /* bytes */
+    uint64_t limit;  /* chunks mapped without pins */
+
+    pthread_mutex_t mutex;       /* all below, and what chunk.h says */
+    _Atomic uint64_t mapped;     /* chunks; written under the mutex */
+    uint64_t hand;               /* where the clock goes on */
+    bool waiting;                /* some chunk may wait for being dropped */
+    uint64_t started, completed; /* synchronisations */
+    uint64_t retired_at;         /* started, when a chunk was last retired */
+
+    struct cache_counters counters;
+};
+
+enum cache_fill_flags {
+    CACHE_MAY_WAIT = 1u << 0, /* the caller will synchronise if told to */
+    CACHE_STRICT = 1u << 1,   /* rather -EAGAIN than over the budget */
+};
+
+/*
+ * Map chunk index, so that its pages [first, first + nr) can be used.
+ * -EAGAIN: call cache_synchronize and try again.
+ * -EBUSY:  in use, and cannot be replaced now.
+ * other:   as xen_mapcache_lookup.
+ */
+int cache_fill(struct xen_mapcache *cache, uint64_t index, unsigned first,
+               unsigned nr, unsigned flags);
+
+/*
+ * Called without the mutex, and with it; returns without.  The caller's epoch
+ * ends.
+ */
+void cache_synchronize(struct xen_mapcache *cache);
+void cache_synchronize_unlock(struct xen_mapcache *cache);
+
+/* With the mutex: no reader can be in a chunk that was retired. */
+static inline bool cache_grace_passed(const struct xen_mapcache *cache)
+{
+    return cache->completed > cache->retired_at;
+}
+
+/* With the mutex: later retirements need a later synchronisation. */
+static inline void cache_note_retired(struct xen_mapcache *cache)
+{
+    cache->retired_at = cache->started;
+    cache->waiting = true;
+}
+
+/* With the mutex: room for one more chunk.  -EAGAIN only if strict. */
+int cache_make_room(struct xen_mapcache *cache, bool strict);
+
+static inline bool cache_is_current(const struct xen_mapcache *cache,
+                                    uint64_t word)
+{
+    uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
+
+    return ((word ^ key) & CHUNK_GENERATION) == 0;
+}
+
+static inline void *cache_host(const struct xen_mapcache *cache, uint64_t index)
+{
+    return cache->window + (index << cache->shift);
+}
+
+static inline void cache_count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "mapcache/chunk.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+
+#define WORD_BITS 64u
+
+static uint64_t words_for(uint64_t bits)
+{
+    return bits / WORD_BITS + (bits % WORD_BITS != 0);
+}
+
+static size_t whole_pages(uint64_t bytes)
+{
+    return (size_t)((bytes + 4095) & ~UINT64_C(4095));
+}
+
+int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages)
+{
+    unsigned valid_words = (unsigned)words_for(pages);
+    size_t words = whole_pages(nr * sizeof(*table->words));
+    size_t valid = whole_pages(nr * valid_words * sizeof(*table->valid));
+    size_t used = whole_pages(words_for(nr) * sizeof(*table->used));
+    size_t size = words + valid + used;
+    char *memory;
+
+    memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED)
+        return -ENOMEM;
+    /* One touched word must not bring in 2 MiB.  Kernels without: harmless. */
+    (void)madvise(memory, size, MADV_NOHUGEPAGE);
+    *table = (struct chunk_table){
+        .words = (_Atomic uint64_t *)(void *)memory,
+        .valid = (_Atomic uint64_t *)(void *)(memory + words),
+        .used = (_Atomic uint64_t *)(void *)(memory + words + valid),
+        .nr = nr,
+        .pages = pages,
+        .valid_words = valid_words,
+        .memory = memory,
+        .size = size,
+    };
+    return 0;
+}
+
+void chunk_table_fini(struct chunk_table *table)
+{
+    if (table->memory)
+        munmap(table->memory, table->size);
+    *table = (struct chunk_table){0};
+}
+
+bool chunk_valid(const struct chunk_table *table, uint64_t index,
+                 unsigned first, unsigned nr)
+{
+    const _Atomic uint64_t *bits = &table->valid[index * table->valid_words];
+    unsigned end = first + nr, next;
+    uint64_t want;
+
+    for (unsigned at = first; at < end; at = next) {
+        next = (at / WORD_BITS + 1) * WORD_BITS;
+        want = UINT64_MAX << at % WORD_BITS;
+        if (end < next)
+            want &= UINT64_MAX >> (next - end);
+        if (want &
+            ~atomic_load_explicit(&bits[at / WORD_BITS], memory_order_relaxed))
+            return false;
+    }
+    return true;
+}
+
+uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
+                         const int error[])
+{
+    _Atomic uint64_t *bits = &table->valid[index * table->valid_words];
+    uint64_t full = CHUNK_FULL;
+
+    for (unsigned i = 0; i < table->valid_words; i++) {
+        uint64_t word = 0;
+
+        for (unsigned j = 0; j < WORD_BITS; j++) {
+            unsigned page = i * WORD_BITS + j;
+
+            if (page >= table->pages)
+                break;
+            if (error[page] == 0)
+                word |= UINT64_C(1) << j;
+            else
+                full = 0;
+        }
+        atomic_store_explicit(&bits[i], word, memory_order_relaxed);
+    }
+    return full;
+}
+
+void chunk_store(struct chunk_table *table, uint64_t index, uint64_t word)
+{
+    uint64_t bit = UINT64_C(1) << index % WORD_BITS;
+    _Atomic uint64_t *used = &table->used[index / WORD_BITS];
+
+    /* Release: a reader that is led to the chunk also sees its valid bits. */
+    atomic_store_explicit(&table->words[index], word, memory_order_release);
+    if (chunk_state(word) == CHUNK_EMPTY) {
+        atomic_fetch_and_explicit(used, ~bit, memory_order_relaxed);
+        return;
+    }
+    atomic_fetch_or_explicit(used, bit, memory_order_relaxed);
+    if (index >= atomic_load_explicit(&table->end, memory_order_relaxed))
+        atomic_store_explicit(&table->end, index + 1, memory_order_relaxed);
+}
+
+uint64_t chunk_next_used(const struct chunk_table *table, uint64_t from,
+                         uint64_t to)
+{
+    uint64_t end = atomic_load_explicit(&table->end, memory_order_relaxed);
+    uint64_t at = from, word;
+
+    if (end > to)
+        end = to;
+    while (at < end) {
+        word = atomic_load_explicit(&table->used[at / WORD_BITS],
+                                    memory_order_relaxed) >>
+               at % WORD_BITS;
+        if (word) {
+            at += (uint64_t)__builtin_ctzll(word);
+            return at < end ? at : to;
+        }
+        at = (at / WORD_BITS + 1) * WORD_BITS;
+    }
+    return to;
+}

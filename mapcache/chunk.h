@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MAPCACHE_CHUNK_H
+#define MAPCACHE_CHUNK_H
+
+/*
+ * One word of state and a bitmap of valid pages for each chunk of the window.
+ *
+ *   EMPTY    nothing is known
+ *   MAPPED   mapped; with the cache's generation: may be looked up and pinned
+ *   RETIRED  mapped, right frames, but about to be dropped: no new users
+ *   ABSENT   not mapped, because all of its pages were holes
+ *
+ * A chunk whose generation is not the cache's was invalidated.  It is stale, or
+ * quarantined as long as it is pinned.
+ *
+ * Readers load the word and compare; pins and the referenced bit change with
+ * atomic operations.  Everything else is changed under the cache's mutex, and
+ * the bitmap only while no reader can be led to the chunk.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum chunk_state {
+    CHUNK_EMPTY = 0,
+    CHUNK_MAPPED = 1,
+    CHUNK_RETIRED = 2,
+    CHUNK_ABSENT = 3,
+};
+
+#define CHUNK_STATE UINT64_C(0x3)
+#define CHUNK_FULL UINT64_C(0x4) /* all pages are valid */
+#define CHUNK_REFERENCED UINT64_C(0x8)
+#define CHUNK_PIN_SHIFT 8
+#define CHUNK_PIN (UINT64_C(1) << CHUNK_PIN_SHIFT)
+#define CHUNK_PINS_MAX ((UINT64_C(1) << 24) - 1)
+#define CHUNK_PINS (CHUNK_PINS_MAX << CHUNK_PIN_SHIFT)
+/*
+ * Sixteen bits only: at each wrap all chunks are visited, which costs nothing
+ * once in 65535 invalidates, and happens often enough to be tested.
+ */
+#define CHUNK_GENERATION_SHIFT 32
+#define CHUNK_GENERATION_MAX UINT64_C(0xffff)
+#define CHUNK_GENERATION (CHUNK_GENERATION_MAX << CHUNK_GENERATION_SHIFT)
+
+/* State and generation: what a reader compares. */
+#define CHUNK_KEY (CHUNK_STATE | CHUNK_GENERATION)
+
+struct chunk_table {
+    _Atomic uint64_t *words;
+    _Atomic uint64_t *valid; /* valid_words words a chunk */
+    _Atomic uint64_t *used;  /* one bit a chunk: it is not EMPTY */
+    uint64_t nr;             /* chunks */
+    _Atomic uint64_t end;    /* no chunk from here on was ever used */
+    unsigned pages;          /* of a chunk */
+    unsigned valid_words;
+    void *memory;
+    size_t size;
+};
+
+/* -ENOMEM: no address space.  Memory is taken as chunks are used. */
+int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages);
+void chunk_table_fini(struct chunk_table *table);
+
+/* Pages [first, first + nr) of chunk index are all valid. */
+bool chunk_valid(const struct chunk_table *table, uint64_t index,
+                 unsigned first, unsigned nr);
+/* Take over the errors of a map; returns CHUNK_FULL or 0. */
+uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
+                         const int error[]);
+
+/* Owner's store of the whole word; keeps the used bitmap. */
+void chunk_store(struct chunk_table *table, uint64_t index, uint64_t word);
+
+/* First used chunk in [from, to), or to. */
+uint64_t chunk_next_used(const struct chunk_table *table, uint64_t from,
+                         uint64_t to);
+
+static inline uint64_t chunk_load(const struct chunk_table *table,
+                                  uint64_t index)
+{
+    return atomic_load_explicit(&table->words[index], memory_order_acquire);
+}
+
+static inline bool chunk_swap(struct chunk_table *table, uint64_t index,
+                              uint64_t *expected, uint64_t word)
+{
+    return atomic_compare_exchange_strong_explicit(
+        &table->words[index], expected, word, memory_order_acq_rel,
+        memory_order_acquire);
+}
+
+static inline enum chunk_state chunk_state(uint64_t word)
+{
+    return (enum chunk_state)(word & CHUNK_STATE);
+}
+
+static inline uint64_t chunk_pins(uint64_t word)
+{
+    return (word & CHUNK_PINS) >> CHUNK_PIN_SHIFT;
+}
+
+/* Is there a mapping behind it, whatever frames it shows? */
+static inline bool chunk_is_mapped(uint64_t word)
+{
+    return chunk_state(word) == CHUNK_MAPPED ||
+           chunk_state(word) == CHUNK_RETIRED;
+}
+
+#endif

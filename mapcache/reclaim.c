@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "mapcache/cache.h"
+
+#include <errno.h>
+
+#include "mapcache/epoch.h"
+
+/* Mapped, but no longer to be used: retired, or of an older generation. */
+static bool is_waiting(const struct xen_mapcache *cache, uint64_t word)
+{
+    return chunk_state(word) == CHUNK_RETIRED ||
+           (chunk_state(word) == CHUNK_MAPPED &&
+            !cache_is_current(cache, word));
+}
+
+/* Drop chunks [first, end), all of them waiting; returns how many remain. */
+static uint64_t drop_run(struct xen_mapcache *cache, uint64_t first,
+                         uint64_t end)
+{
+    if (first == end)
+        return 0;
+    if (foreign_drop(cache_host(cache, first), (end - first) << cache->shift))
+        return end - first;
+    for (uint64_t index = first; index < end; index++)
+        chunk_store(&cache->table, index, CHUNK_EMPTY);
+    cache->mapped -= end - first;
+    return 0;
+}
+
+/*
+ * With the mutex and after grace: drop up to max waiting chunks, neighbours in
+ * one call.  Returns how many still wait for something else than an unpin.
+ */
+static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
+{
+    struct chunk_table *table = &cache->table;
+    uint64_t first = 0, end = 0, left = 0, word;
+    bool pinned = false;
+
+    for (uint64_t index = chunk_next_used(table, 0, table->nr);
+         index < table->nr;
+         index = chunk_next_used(table, index + 1, table->nr)) {
+        word = chunk_load(table, index);
+        if (chunk_state(word) == CHUNK_ABSENT && !cache_is_current(cache, word))
+            chunk_store(table, index, CHUNK_EMPTY);
+        if (!is_waiting(cache, word))
+            continue;
+        if (chunk_pins(word)) {
+            pinned = true;
+        } else if (max == 0) {
+            left++;
+        } else {
+            max--;
+            if (index != end) {
+                left += drop_run(cache, first, end);
+                first = index;
+            }
+            end = index + 1;
+        }
+    }
+    left += drop_run(cache, first, end);
+    if (left == 0 && !pinned)
+        cache->waiting = false;
+    return left;
+}
+
+static uint64_t count_waiting(const struct xen_mapcache *cache,
+                              uint64_t *unpinned)
+{
+    const struct chunk_table *table = &cache->table;
+    uint64_t waiting = 0, word;
+
+    *unpinned = 0;
+    for (uint64_t index = chunk_next_used(table, 0, table->nr);
+         index < table->nr;
+         index = chunk_next_used(table, index + 1, table->nr)) {
+        word = chunk_load(table, index);
+        if (chunk_is_mapped(word) && chunk_pins(word) == 0) {
+            ++*unpinned;
+            waiting += is_waiting(cache, word);
+        }
+    }
+    return waiting;
+}
+
+/* One step of the clock: true when the chunk was retired. */
+static bool clock_step(struct xen_mapcache *cache, uint64_t index)
+{
+    uint64_t word = chunk_load(&cache->table, index), next;
+
+    for (;;) {
+        if (chunk_state(word) != CHUNK_MAPPED || chunk_pins(word) ||
+            !cache_is_current(cache, word))
+            return false;
+        next = word & CHUNK_REFERENCED ? word & ~CHUNK_REFERENCED
+                                       : (word & ~CHUNK_STATE) | CHUNK_RETIRED;
+        if (chunk_swap(&cache->table, index, &word, next))
+            return !(word & CHUNK_REFERENCED);
+    }
+}
+
+/* Retire up to nr chunks; two turns reach each one that is not pinned. */
+static uint64_t retire(struct xen_mapcache *cache, uint64_t nr)
+{
+    struct chunk_table *table = &cache->table;
+    uint64_t retired = 0, index = cache->hand;
+    unsigned turns = 0;
+
+    while (retired < nr && turns < 3) {
+        index = chunk_next_used(table, index, table->nr);
+        if (index == table->nr) {
+            index = 0;
+            turns++;
+            continue;
+        }
+        if (clock_step(cache, index)) {
+            cache_count(&cache->counters.evictions);
+            retired++;
+        }
+        index++;
+    }
+    cache->hand = index;
+    if (retired)
+        cache_note_retired(cache);
+    return retired;
+}
+
+int cache_make_room(struct xen_mapcache *cache, bool strict)
+{
+    uint64_t unpinned, waiting, over;
+
+    if (cache->mapped < cache->limit)
+        return 0;
+    waiting = count_waiting(cache, &unpinned);
+    if (unpinned < cache->limit)
+        return 0;
+    /* A little more than needed: a synchronisation serves many misses. */
+    over = unpinned - cache->limit + 1 + cache->limit / 16;
+    if (waiting < over)
+        waiting += retire(cache, over - waiting);
+    if (cache_grace_passed(cache)) {
+        drop_waiting(cache, over);
+        return 0;
+    }
+    return strict && waiting ? -EAGAIN : 0;
+}
+
+uint64_t xen_mapcache_reclaim(struct xen_mapcache *cache, uint64_t max_bytes)
+{
+    uint64_t left, unpinned, max = UINT64_MAX;
+
+    if (max_bytes) {
+        max = max_bytes >> cache->shift;
+        max += max == 0;
+    }
+    pthread_mutex_lock(&cache->mutex);
+    if (!cache->waiting) {
+        pthread_mutex_unlock(&cache->mutex);
+        return 0;
+    }
+    if (!cache_grace_passed(cache) && !epoch_holds()) {
+        cache_synchronize_unlock(cache);
+        pthread_mutex_lock(&cache->mutex);
+    }
+    if (cache_grace_passed(cache))
+        left = drop_waiting(cache, max);
+    else
+        left = count_waiting(cache, &unpinned);
+    pthread_mutex_unlock(&cache->mutex);
+    return left << cache->shift;
+}
+
+/* Nothing of this chunk may be used from now on; pins stay. */
+static void expire(struct xen_mapcache *cache, uint64_t index)
+{
+    uint64_t word = chunk_load(&cache->table, index);
+
+    while (!chunk_swap(&cache->table, index, &word, word & ~CHUNK_GENERATION)) {
+    }
+}
+
+static void expire_range(struct xen_mapcache *cache, uint64_t from, uint64_t to)
+{
+    struct chunk_table *table = &cache->table;
+
+    for (uint64_t index = chunk_next_used(table, from, to); index < to;
+         index = chunk_next_used(table, index + 1, to))
+        expire(cache, index);
+}
+
+void xen_mapcache_invalidate(struct xen_mapcache *cache)
+{
+    uint64_t key, generation;
+
+    cache_count(&cache->counters.invalidates);
+    pthread_mutex_lock(&cache->mutex);
+    key = atomic_load_explicit(&cache->key, memory_order_relaxed);
+    generation = (key & CHUNK_GENERATION) >> CHUNK_GENERATION_SHIFT;
+    if (generation == CHUNK_GENERATION_MAX) {
+        /* No chunk may carry a generation that comes again. */
+        expire_range(cache, 0, cache->table.nr);
+        generation = 0;
+    }
+    key = (generation + 1) << CHUNK_GENERATION_SHIFT | CHUNK_MAPPED;
+    atomic_store_explicit(&cache->key, key, memory_order_release);
+    cache_note_retired(cache);
+    cache_synchronize_unlock(cache);
+}
+
+int xen_mapcache_invalidate_range(struct xen_mapcache *cache, uint64_t gpa,
+                                  uint64_t len)
+{
+    uint64_t last;
+
+    if (len == 0)
+        return -EINVAL;
+    if (gpa > cache->size || len > cache->size - gpa)
+        return -ERANGE;
+    last = (gpa + len - 1) >> cache->shift;
+    cache_count(&cache->counters.invalidates);
+    pthread_mutex_lock(&cache->mutex);
+    expire_range(cache, gpa >> cache->shift, last + 1);
+    cache_note_retired(cache);
+    cache_synchronize_unlock(cache);
+    return 0;
+}

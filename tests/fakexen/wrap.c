@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "tests/fakexen/private.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+
+/*
+ * For programs linked with -Wl,--wrap=mmap,--wrap=munmap,--wrap=mremap: laying
+ * something over a part of a foreign mapping, or moving one, fails as in Linux,
+ * at once and not at the next fakexen_sync.
+ */
+
+void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd,
+                  off_t off);
+int __real_munmap(void *addr, size_t len);
+void *__real_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...);
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
+                  off_t off);
+int __wrap_munmap(void *addr, size_t len);
+void *__wrap_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...);
+
+static int overlay(void *addr, size_t len)
+{
+    int rc;
+
+    fx_lock();
+    rc = fx_overlay((uintptr_t)addr, (len + 4095) / 4096 * 4096);
+    return fx_leave(rc);
+}
+
+void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
+                  off_t off)
+{
+    if ((flags & MAP_FIXED) && overlay(addr, len) < 0)
+        return MAP_FAILED;
+    return __real_mmap(addr, len, prot, flags, fd, off);
+}
+
+int __wrap_munmap(void *addr, size_t len)
+{
+    if (overlay(addr, len) < 0)
+        return -1;
+    return __real_munmap(addr, len);
+}
+
+void *__wrap_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)
+{
+    void *target = NULL;
+    bool foreign;
+    va_list ap;
+
+    fx_lock();
+    foreign = fx_is_foreign((uintptr_t)addr, old_len);
+    if (foreign)
+        fx_violation("mremap of a foreign mapping at %p", addr);
+    fx_unlock();
+    if (foreign) {
+        errno = EINVAL;
+        return MAP_FAILED;
+    }
+    if (flags & MREMAP_FIXED) {
+        va_start(ap, flags);
+        target = va_arg(ap, void *);
+        va_end(ap);
+    }
+    return __real_mremap(addr, old_len, new_len, flags, target);
+}

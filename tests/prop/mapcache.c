@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+/*
+ * Several threads look up, pin, read and write while the owner exchanges the
+ * frames under the guest's pages, invalidates and reclaims.  Each frame carries
+ * its number, so that an old frame shows itself by value.
+ *
+ * The owner makes the version of a page odd, changes the page, invalidates, and
+ * makes the version even again.  A reader that found the same even version
+ * before and after an access must have seen the frame of that version.
+ */
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "tests/fakexen/fakexen.h"
+#include "xenram/mapcache.h"
+
+#define DOMID 3u
+#define PAGE 4096u
+#define CHUNK_PAGES 4u
+#define FIRST 0x100u /* first gfn of the pages in play */
+#define PAGES 192u   /* in play */
+#define SPARE 0x400u /* gfns that take the frames that left */
+#define READERS 4u
+#define CHANGES 3000u /* at least, and as many as it takes for */
+#define SEEN 10000u   /* accesses that could be judged */
+#define PINS 4u
+
+/* Words of a page: its frame, and one for each writer. */
+#define WRITER_WORD(reader) (16 + (reader))
+
+struct model {
+    struct xen_mapcache *cache;
+    bool inject; /* maps fail now and then */
+    _Atomic uint32_t version[PAGES];
+    _Atomic uint32_t frame[PAGES]; /* FAKEXEN_NO_FRAME: a hole */
+    atomic_bool stop;
+    atomic_uint stale, odd_errors;  /* what must not happen */
+    atomic_ulong seen, holes, busy; /* what must happen */
+};
+
+struct reader {
+    struct model *model;
+    unsigned index;
+    uint32_t seed;
+    struct pin {
+        void *host;
+        unsigned page;
+        size_t len;
+        uint32_t frame;
+    } pins[PINS];
+};
+
+static uint32_t next(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+static uint64_t gpa_of(unsigned page)
+{
+    return (uint64_t)(FIRST + page) * PAGE;
+}
+
+static uint32_t load(const void *host, unsigned word)
+{
+    return ((const volatile uint32_t *)host)[word];
+}
+
+/* What an access gave: a frame, FAKEXEN_NO_FRAME with -EFAULT. */
+static void judge(struct model *model, unsigned page, uint32_t version, int rc,
+                  uint32_t frame)
+{
+    uint32_t expected = atomic_load(&model->frame[page]);
+
+    if (rc == -EBUSY) {
+        atomic_fetch_add(&model->busy, 1);
+        return;
+    }
+    if (rc == -ENOMEM && model->inject)
+        return;
+    if (rc && rc != -EFAULT) {
+        atomic_fetch_add(&model->odd_errors, 1);
+        return;
+    }
+    if (rc)
+        frame = FAKEXEN_NO_FRAME;
+    if (version % 2 || atomic_load(&model->version[page]) != version)
+        return;
+    atomic_fetch_add(rc ? &model->holes : &model->seen, 1);
+    if (frame != expected)
+        atomic_fetch_add(&model->stale, 1);
+}
+
+static void do_lookup(struct reader *reader, unsigned page)
+{
+    struct model *model = reader->model;
+    uint32_t version = atomic_load(&model->version[page]), frame = 0;
+    void *host;
+    int rc;
+
+    rc = xen_mapcache_lookup(model->cache, gpa_of(page), PAGE, &host);
+    if (rc == 0) {
+        frame = load(host, 0);
+        ((volatile uint32_t *)host)[WRITER_WORD(reader->index)] = frame;
+    }
+    judge(model, page, version, rc, frame);
+}
+
+static void do_copy(struct reader *reader, unsigned page)
+{
+    struct model *model = reader->model;
+    uint32_t version = atomic_load(&model->version[page]), frame = 0;
+    int rc;
+
+    rc = xen_mapcache_read(model->cache, gpa_of(page), &frame, sizeof(frame),
+                           NULL);
+    if (rc == -EBUSY) {
+        /* A copy has no reason to be refused. */
+        atomic_fetch_add(&model->odd_errors, 1);
+    }
+    judge(model, page, version, rc, frame);
+    (void)xen_mapcache_write(model->cache,
+                             gpa_of(page) + 4 * WRITER_WORD(reader->index),
+                             &frame, sizeof(frame), NULL);
+}
+
+static void do_pin(struct reader *reader, struct pin *pin, unsigned page)
+{
+    struct model *model = reader->model;
+    uint32_t version = atomic_load(&model->version[page]);
+    int rc;
+
+    pin->page = page;
+    pin->len = 1 + next(&reader->seed) % (2 * PAGE);
+    if (page == PAGES - 1 && pin->len > PAGE)
+        pin->len = PAGE;
+    rc = xen_mapcache_pin(model->cache, gpa_of(page), pin->len, &pin->host);
+    if (rc) {
+        pin->host = NULL;
+        /* Perhaps the second page is the hole. */
+        if (pin->len <= PAGE)
+            judge(model, page, version, rc, 0);
+        return;
+    }
+    pin->frame = load(pin->host, 0);
+    judge(model, page, version, rc, pin->frame);
+}
+
+static void do_unpin(struct reader *reader, struct pin *pin)
+{
+    struct model *model = reader->model;
+    uint64_t gpa;
+
+    /* The frames under a pin stay, whatever happened to the guest. */
+    if (load(pin->host, 0) != pin->frame ||
+        xen_mapcache_gpa(model->cache, pin->host, &gpa) ||
+        gpa != gpa_of(pin->page))
+        atomic_fetch_add(&model->stale, 1);
+    xen_mapcache_unpin(model->cache, pin->host, pin->len);
+    pin->host = NULL;
+}
+
+static void *read_on(void *opaque)
+{
+    struct reader *reader = opaque;
+    struct pin *pin;
+
+    xen_mapcache_thread_online();
+    while (!atomic_load(&reader->model->stop)) {
+        unsigned page = next(&reader->seed) % PAGES;
+
+        pin = &reader->pins[next(&reader->seed) % PINS];
+        switch (next(&reader->seed) % 8) {
+        case 0:
+            if (pin->host)
+                do_unpin(reader, pin);
+            else
+                do_pin(reader, pin, page);
+            break;
+        case 1:
+        case 2:
+            do_copy(reader, page);
+            break;
+        case 3:
+            xen_mapcache_quiescent();
+            break;
+        case 4:
+            if (next(&reader->seed) % 64 == 0) {
+                xen_mapcache_thread_offline();
+                xen_mapcache_thread_online();
+            }
+            break;
+        default:
+            do_lookup(reader, page);
+        }
+    }
+    for (unsigned i = 0; i < PINS; i++)
+        if (reader->pins[i].host)
+            do_unpin(reader, &reader->pins[i]);
+    xen_mapcache_thread_offline();
+    return NULL;
+}
+
+static void stamp(uint64_t gfn)
+{
+    uint32_t frame = fakexen_frame(DOMID, gfn);
+
+    memcpy(fakexen_frame_host(frame), &frame, sizeof(frame));
+}
+
+/* Returns the frame that left, or FAKEXEN_NO_FRAME. */
+static uint32_t change_page(unsigned page, uint32_t *seed)
+{
+    uint64_t gfn = FIRST + page;
+    uint32_t old = fakexen_frame(DOMID, gfn);
+
+    if (old == FAKEXEN_NO_FRAME) {
+        assert_int_equal(fakexen_balloon_in(DOMID, gfn, 1), 0);
+        stamp(gfn);
+        return FAKEXEN_NO_FRAME;
+    }
+    if (next(seed) % 3 == 0) {
+        fakexen_balloon_out(DOMID, gfn, 1);
+        return FAKEXEN_NO_FRAME;
+    }
+    fakexen_swap(DOMID, gfn, SPARE + next(seed) % PAGES);
+    return old;
+}
+
+static void invalidate(struct model *model, unsigned page, uint32_t *seed)
+{
+    if (next(seed) % 2) {
+        xen_mapcache_invalidate(model->cache);
+    } else {
+        assert_int_equal(xen_mapcache_invalidate_range(
+                             model->cache, gpa_of(page), 1 + next(seed) % PAGE),
+                         0);
+    }
+}
+
+/* A frame that left the pages in play, and what writers had left in it. */
+struct departed {
+    uint32_t frame;
+    uint32_t words[READERS];
+};
+
+static void note_departed(struct departed *departed, uint32_t frame)
+{
+    departed->frame = frame;
+    for (unsigned i = 0; frame != FAKEXEN_NO_FRAME && i < READERS; i++)
+        departed->words[i] = load(fakexen_frame_host(frame), WRITER_WORD(i));
+}
+
+/* No writer has a pin, so nothing was written since the invalidate. */
+static void check_departed(const struct departed *departed)
+{
+    for (unsigned i = 0; departed->frame != FAKEXEN_NO_FRAME && i < READERS;
+         i++) {
+        assert_int_equal(
+            load(fakexen_frame_host(departed->frame), WRITER_WORD(i)),
+            departed->words[i]);
+    }
+}
+
+static void change(struct model *model, struct departed *departed,
+                   uint32_t *seed)
+{
+    unsigned page = next(seed) % PAGES;
+    uint32_t old;
+
+    check_departed(departed);
+    if (model->inject && next(seed) % 4 == 0)
+        fakexen_fail(FAKEXEN_MAP, 1 + next(seed) % 20, 1, ENOMEM);
+    atomic_fetch_add(&model->version[page], 1);
+    old = change_page(page, seed);
+    invalidate(model, page, seed);
+    note_departed(departed, old);
+    atomic_store(&model->frame[page], fakexen_frame(DOMID, FIRST + page));
+    atomic_fetch_add(&model->version[page], 1);
+
+    if (next(seed) % 3 == 0)
+        xen_mapcache_reclaim(model->cache, next(seed) % 2 * CHUNK_PAGES * PAGE);
+    xen_mapcache_quiescent();
+}
+
+static bool enough(const struct model *model, unsigned changes)
+{
+    return changes >= CHANGES && atomic_load(&model->seen) >= SEEN &&
+           atomic_load(&model->holes) >= SEEN / 100 &&
+           atomic_load(&model->busy) > 0;
+}
+
+static void run(uint32_t seed, uint64_t budget_chunks, bool inject)
+{
+    struct fakexen_domain domain = {
+        .domid = DOMID, .pages = 2048, .maxmem = 4096};
+    struct xen_mapcache_options options = {
+        .window = UINT64_C(64) << 20,
+        .chunk = CHUNK_PAGES * PAGE,
+        .budget = budget_chunks * CHUNK_PAGES * PAGE,
+    };
+    static struct model model;
+    struct reader readers[READERS] = {0};
+    struct departed departed = {.frame = FAKEXEN_NO_FRAME};
+    pthread_t threads[READERS];
+
+    fakexen_reset();
+    fakexen_create(&domain);
+    memset(&model, 0, sizeof(model));
+    model.inject = inject;
+    for (unsigned page = 0; page < PAGES; page++) {
+        stamp(FIRST + page);
+        stamp(SPARE + page);
+        atomic_store(&model.frame[page], fakexen_frame(DOMID, FIRST + page));
+    }
+    assert_int_equal(xen_mapcache_open(DOMID, &options, &model.cache), 0);
+    for (unsigned i = 0; i < READERS; i++) {
+        readers[i] =
+            (struct reader){.model = &model, .index = i, .seed = seed + i + 1};
+        assert_int_equal(
+            pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
+    }
+    for (unsigned i = 0; !enough(&model, i); i++)
+        change(&model, &departed, &seed);
+    atomic_store(&model.stop, true);
+    xen_mapcache_thread_offline();
+    for (unsigned i = 0; i < READERS; i++)
+        pthread_join(threads[i], NULL);
+    xen_mapcache_thread_online();
+    xen_mapcache_invalidate(model.cache);
+    assert_int_equal(xen_mapcache_reclaim(model.cache, 0), 0);
+    assert_int_equal(fakexen_mappings(), 0);
+    xen_mapcache_close(model.cache);
+    xen_mapcache_thread_offline();
+
+    assert_int_equal(atomic_load(&model.stale), 0);
+    assert_int_equal(atomic_load(&model.odd_errors), 0);
+    assert_int_equal(fakexen_handles(), 0);
+    assert_int_equal(fakexen_violations(), 0);
+}
+
+static void no_thread_sees_a_stale_frame(void **state)
+{
+    (void)state;
+    run(0x1234567, 1024, false);
+}
+
+static void nor_with_a_budget_that_evicts_all_the_time(void **state)
+{
+    (void)state;
+    run(0x7654321, 8, false);
+}
+
+static void nor_when_maps_fail(void **state)
+{
+    (void)state;
+    run(0x2468ace, 16, true);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(no_thread_sees_a_stale_frame),
+        cmocka_unit_test(nor_with_a_budget_that_evicts_all_the_time),
+        cmocka_unit_test(nor_when_maps_fail),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
