@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef XENRAM_RAM_H
+#define XENRAM_RAM_H
+
+/*
+ * RAM blocks: memory with an owner, a name and a length that may change.
+ *
+ * A block lives in one of these places:
+ *   guest RAM      the guest's p2m, put there by the toolstack;
+ *   guest-visible  the guest's p2m, populated by us at an explicit gfn: VRAM,
+ *                  ROMs.  The toolstack carries its pages, we carry the record
+ *                  of who owns them;
+ *   private        our own address space; our stream carries its bytes.
+ *
+ * Lengths and offsets are bytes.  used_length and max_length are multiples of
+ * XEN_RAM_PAGE_SIZE, used_length <= max_length.  size is the exact length that
+ * the owner asked for; used_length is size rounded up to pages.  gfn counts
+ * pages of guest physical space.
+ *
+ * A function that returns int returns 0 or -errno, and on failure leaves the
+ * list, the block, the guest's p2m and its page count as they were; the reason
+ * as one line of text, with names and numbers, is in xen_ram_error (of reads,
+ * writes and dirty reports the errno says all).
+ *
+ * One thread owns the list and makes every call.  Pointers to blocks live until
+ * xen_ram_free or xen_ram_close.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define XEN_RAM_PAGE_SIZE 4096u
+#define XEN_RAM_IDSTR_MAX 127 /* bytes without the final zero: QEMU's tools read
+                                 the length of a name as a signed byte */
+#define XEN_RAM_NO_GFN UINT64_MAX
+
+struct xen_mapcache;
+struct xen_ram;
+struct xen_ram_block;
+
+enum xen_ram_kind {
+    XEN_RAM_GUEST,
+    XEN_RAM_VISIBLE,
+    XEN_RAM_PRIVATE,
+};
+
+enum xen_ram_flags {
+    XEN_RAM_RESIZEABLE = 1u << 0, /* used_length may change */
+    XEN_RAM_ROM = 1u << 1,        /* the guest can read but not write it */
+};
+
+/*
+ * When a list may change lengths.  A fresh list is in RESET: blocks are
+ * populated as they are allocated and may be resized.  In LOADING nothing is
+ * populated, because the toolstack has restored the pages: a guest-visible
+ * block has no gfn until the negotiation of xenram/migrate.h gives it one.  In
+ * RUNNING a resize is an error.
+ */
+enum xen_ram_phase {
+    XEN_RAM_RESET,
+    XEN_RAM_LOADING,
+    XEN_RAM_RUNNING,
+};
+
+/*
+ * Told after used_length (or size within it) changed, with both in bytes.  It
+ * must not allocate, free or resize blocks.
+ */
+typedef void xen_ram_resized_fn(struct xen_ram_block *block,
+                                uint64_t old_length, uint64_t new_length,
+                                void *opaque);
+
+/*
+ * Two-phase notifier of a list.  prepare_resize may refuse with -errno, which
+ * abandons the resize; resized then cannot fail.  Shrinking calls resized
+ * before memory goes, growing calls it after memory is there.  A function that
+ * is NULL is not called.  A late subscriber gets added for each block that is
+ * there; removed is called once for each added.
+ */
+struct xen_ram_notifier {
+    void (*added)(struct xen_ram_block *block, void *opaque);
+    void (*removed)(struct xen_ram_block *block, void *opaque);
+    int (*prepare_resize)(struct xen_ram_block *block, uint64_t new_length,
+                          void *opaque);
+    void (*resized)(struct xen_ram_block *block, uint64_t old_length,
+                    uint64_t new_length, void *opaque);
+    void *opaque;
+    struct xen_ram_notifier *next; /* the list's own */
+};
+
+struct xen_ram_spec {
+    const char *idstr; /* unique in the list, 1 to XEN_RAM_IDSTR_MAX bytes */
+    enum xen_ram_kind kind;
+    unsigned flags;      /* enum xen_ram_flags */
+    uint64_t gfn;        /* first gfn; XEN_RAM_NO_GFN for private blocks */
+    uint64_t size;       /* bytes, at least 1 */
+    uint64_t max_length; /* bytes; 0: used_length.  Rounded up to pages */
+    xen_ram_resized_fn *resized; /* may be NULL */
+    void *opaque;
+};
+
+/*
+ * Open an empty list for domain domid.  cache may be NULL when only private
+ * blocks are wanted; otherwise it must outlive the list.
+ * -ENOMEM; or what xencall_open and xendevicemodel_open gave.
+ */
+int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
+                 struct xen_ram **out);
+
+/*
+ * Forget all blocks and release what they hold in this process.  Pages in the
+ * guest's p2m stay: they belong to the guest's life, not to ours.
+ */
+void xen_ram_close(struct xen_ram *ram);
+
+void xen_ram_set_phase(struct xen_ram *ram, enum xen_ram_phase phase);
+enum xen_ram_phase xen_ram_get_phase(const struct xen_ram *ram);
+
+/* Why the last call that failed did, never NULL. */
+const char *xen_ram_error(const struct xen_ram *ram);
+
+/*
+ * Make a block as spec says and store it in *out.  Guest RAM is only recorded.
+ * Guest-visible memory is populated with zeroes (phase LOADING: not).  Private
+ * memory reads as zero and is inaccessible beyond used_length.
+ * -EINVAL: a field is out of its range, or the block needs a cache.
+ * -EEXIST: idstr is taken, or the gfns overlap another block's.
+ * -ENOMEM: no memory here.
+ * -ENOSPC: Xen has no more pages for this guest (maxmem) or at all.
+ * other:   what Xen gave.
+ */
+int xen_ram_alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
+                  struct xen_ram_block **out);
+
+/* Give the memory back, to Xen or to the host, and forget the block. */
+void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block);
+
+/*
+ * Change the exact size, and used_length with it.  Growth delivers zeroes, a
+ * shrink gives pages back.
+ * -EPERM:  phase RUNNING.
+ * -EINVAL: size is zero, or differs and the block is not resizeable ("Length
+ *          mismatch").
+ * -E2BIG:  above max_length ("Length too large").
+ * -ENOSPC, -ENOMEM: as xen_ram_alloc.
+ * other:   what a notifier's prepare_resize gave.
+ */
+int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
+                   uint64_t size);
+
+/*
+ * Move a guest-visible block to another gfn, its content and type with it (a
+ * BAR was programmed).  The old gfns become holes.
+ * -EINVAL: not a guest-visible block, or the target leaves the guest's space.
+ * -EEXIST: the target overlaps another block.
+ * other:   what Xen gave.
+ */
+int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
+                     uint64_t gfn);
+
+/*
+ * Used by the loader: a guest-visible block takes over pages that the toolstack
+ * restored at gfn, size bytes of them, without touching the p2m, and
+ * xen_ram_reapply then sets what a restore does not carry: the read-only type.
+ * With gfn XEN_RAM_NO_GFN adopt takes that back: the block has no place again.
+ * -EPERM:  phase is not LOADING.
+ * other:   as xen_ram_resize; -EEXIST as xen_ram_alloc.
+ */
+int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint64_t gfn, uint64_t size);
+int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block);
+
+/*
+ * The owner's access, which also writes ROMs.
+ * -ERANGE: [offset, offset + len) leaves used_length.
+ * other:   as xen_mapcache_read and _write.
+ */
+int xen_ram_read(struct xen_ram *ram, struct xen_ram_block *block,
+                 uint64_t offset, void *buf, size_t len);
+int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint64_t offset, const void *buf, size_t len);
+
+/* Host address of a private block, NULL for the others. */
+void *xen_ram_host(const struct xen_ram_block *block);
+
+const char *xen_ram_idstr(const struct xen_ram_block *block);
+enum xen_ram_kind xen_ram_get_kind(const struct xen_ram_block *block);
+unsigned xen_ram_get_flags(const struct xen_ram_block *block);
+uint64_t xen_ram_gfn(const struct xen_ram_block *block);
+uint64_t xen_ram_offset(const struct xen_ram_block *block);
+uint64_t xen_ram_size(const struct xen_ram_block *block);
+uint64_t xen_ram_used_length(const struct xen_ram_block *block);
+uint64_t xen_ram_max_length(const struct xen_ram_block *block);
+
+/* Walk in order of allocation: the block after block, the first for NULL. */
+struct xen_ram_block *xen_ram_next(const struct xen_ram *ram,
+                                   const struct xen_ram_block *block);
+struct xen_ram_block *xen_ram_find(const struct xen_ram *ram,
+                                   const char *idstr);
+struct xen_ram_block *xen_ram_find_gfn(const struct xen_ram *ram, uint64_t gfn);
+
+/* The notifier must stay where it is until it is removed. */
+void xen_ram_notifier_add(struct xen_ram *ram, struct xen_ram_notifier *notifier);
+void xen_ram_notifier_remove(struct xen_ram *ram,
+                             struct xen_ram_notifier *notifier);
+
+/*
+ * Dirty logging.  While it is on, xen_ram_mark_dirty collects the gfns that we
+ * wrote to through the map cache, and xen_ram_report_dirty tells them to Xen:
+ * call it before a save's `stop` is answered and when idle.  Off, both are
+ * cheap.  xen_ram_write marks by itself.
+ * report: what Xen gave; the gfns are kept for the next try.
+ */
+void xen_ram_log_dirty(struct xen_ram *ram, bool enable);
+void xen_ram_mark_dirty(struct xen_ram *ram, uint64_t gpa, uint64_t len);
+int xen_ram_report_dirty(struct xen_ram *ram);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

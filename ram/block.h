@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef RAM_BLOCK_H
+#define RAM_BLOCK_H
+
+/* What the files of ram/ share: the list and its blocks. */
+
+#include "xenram/ram.h"
+
+#include "ram/dirty.h"
+
+#define RAM_PAGE_SHIFT 12
+#define RAM_ERROR_MAX 384
+
+struct xencall_handle;
+struct xendevicemodel_handle;
+
+struct xen_ram_block {
+    char idstr[XEN_RAM_IDSTR_MAX + 1];
+    enum xen_ram_kind kind;
+    unsigned flags;
+    uint64_t gfn;    /* XEN_RAM_NO_GFN: not in the p2m */
+    uint64_t offset; /* bytes, spaced by max_length */
+    uint64_t size, used_length, max_length;
+    void *host; /* of a private block */
+    xen_ram_resized_fn *resized;
+    void *opaque;
+    struct xen_ram_block *next;
+};
+
+struct xen_ram {
+    uint32_t domid;
+    enum xen_ram_phase phase;
+    struct xen_mapcache *cache;
+    struct xencall_handle *call;          /* NULL without a cache */
+    struct xendevicemodel_handle *device; /* NULL without a cache */
+    struct xen_ram_block *blocks;         /* in order of allocation */
+    struct xen_ram_notifier *notifiers;
+    struct ram_dirty dirty;
+    char error[RAM_ERROR_MAX];
+};
+
+/* Set the line that xen_ram_error gives; returns rc. */
+int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Bytes rounded up to pages; the caller has checked that this cannot wrap. */
+uint64_t ram_round_up(uint64_t bytes);
+
+/*
+ * May the block (or a new one, NULL) have pages at gfn?  -EINVAL: they leave
+ * the guest's space.  -EEXIST: another block is there.
+ */
+int ram_check_gfns(struct xen_ram *ram, const struct xen_ram_block *block,
+                   const char *idstr, uint64_t gfn, uint64_t length);
+
+/*
+ * Put zeroed pages with the block's type under [first, first + nr) of its
+ * gfns, or take them away; forget what the map cache knows about them.
+ */
+int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint64_t first, uint64_t nr);
+int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
+                     uint64_t first, uint64_t nr);
+
+/* The map cache forgets nr pages from gfn and gives their frames back. */
+void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
+
+/* type.c */
+int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
+                 uint64_t gfn, uint64_t nr);
+int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
+                   uint64_t gfn, uint64_t nr);
+
+/* notify.c */
+void ram_notify_added(struct xen_ram *ram, struct xen_ram_block *block);
+void ram_notify_removed(struct xen_ram *ram, struct xen_ram_block *block);
+int ram_notify_prepare(struct xen_ram *ram, struct xen_ram_block *block,
+                       uint64_t new_length);
+void ram_notify_resized(struct xen_ram *ram, struct xen_ram_block *block,
+                        uint64_t old_length, uint64_t new_length);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "ram/block.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#include "ram/private.h"
+
+static int check_size(struct xen_ram *ram, const struct xen_ram_block *block,
+                      uint64_t size)
+{
+    if (size == 0 ||
+        (size != block->size && !(block->flags & XEN_RAM_RESIZEABLE))) {
+        return ram_fail(ram, -EINVAL,
+                        "Length mismatch: block '%s' has 0x%" PRIx64
+                        " bytes here and 0x%" PRIx64
+                        " there, and cannot be resized: use the same image on "
+                        "both sides",
+                        block->idstr, block->size, size);
+    }
+    if (size > block->max_length) {
+        return ram_fail(ram, -E2BIG,
+                        "Length too large: block '%s' has 0x%" PRIx64
+                        " bytes here and 0x%" PRIx64
+                        " there, and can have 0x%" PRIx64 ": raise its maximum",
+                        block->idstr, block->size, size, block->max_length);
+    }
+    return 0;
+}
+
+/* Is memory of this block ours to add and remove now? */
+static bool has_memory(const struct xen_ram_block *block)
+{
+    return block->kind == XEN_RAM_PRIVATE ||
+           (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN);
+}
+
+static int memory_remove(struct xen_ram *ram, struct xen_ram_block *block,
+                         uint64_t from, uint64_t to)
+{
+    int rc;
+
+    if (from == to || !has_memory(block))
+        return 0;
+    if (block->kind == XEN_RAM_VISIBLE) {
+        return ram_pages_remove(ram, block, to >> RAM_PAGE_SHIFT,
+                                (from - to) >> RAM_PAGE_SHIFT);
+    }
+    rc = private_shrink(block->host, from, to);
+    if (rc) {
+        return ram_fail(ram, rc,
+                        "block '%s': cannot shrink from 0x%" PRIx64
+                        " to 0x%" PRIx64 " bytes: %s",
+                        block->idstr, from, to, strerror(-rc));
+    }
+    return 0;
+}
+
+static int memory_add(struct xen_ram *ram, struct xen_ram_block *block,
+                      uint64_t from, uint64_t to)
+{
+    int rc;
+
+    if (from == to || !has_memory(block))
+        return 0;
+    if (block->kind == XEN_RAM_VISIBLE) {
+        return ram_pages_add(ram, block, from >> RAM_PAGE_SHIFT,
+                             (to - from) >> RAM_PAGE_SHIFT);
+    }
+    rc = private_grow(block->host, from, to);
+    if (rc) {
+        return ram_fail(ram, rc,
+                        "block '%s': no memory to grow from 0x%" PRIx64
+                        " to 0x%" PRIx64 " bytes: %s",
+                        block->idstr, from, to, strerror(-rc));
+    }
+    return 0;
+}
+
+/* What lies between the old size and the end of its page may be anything. */
+static int clear_tail(struct xen_ram *ram, struct xen_ram_block *block,
+                      uint64_t size)
+{
+    static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
+    uint64_t end = size < block->used_length ? size : block->used_length;
+    int rc;
+
+    if (end == block->size || !has_memory(block))
+        return 0;
+    rc = xen_ram_write(ram, block, block->size, zeroes,
+                       (size_t)(end - block->size));
+    if (rc) {
+        return ram_fail(ram, rc,
+                        "block '%s': bytes from 0x%" PRIx64
+                        " on cannot be cleared: %s",
+                        block->idstr, block->size, strerror(-rc));
+    }
+    return 0;
+}
+
+static void set_size(struct xen_ram *ram, struct xen_ram_block *block,
+                     uint64_t size)
+{
+    uint64_t old = block->used_length;
+
+    block->size = size;
+    block->used_length = ram_round_up(size);
+    ram_notify_resized(ram, block, old, block->used_length);
+}
+
+static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
+{
+    uint64_t from = block->used_length, to = ram_round_up(size);
+    int rc = memory_add(ram, block, from, to);
+
+    if (rc)
+        return rc;
+    rc = clear_tail(ram, block, size);
+    if (rc)
+        goto err_memory;
+    set_size(ram, block, size);
+    return 0;
+
+err_memory:
+    (void)memory_remove(ram, block, to, from);
+    return rc;
+}
+
+static int shrink(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint64_t size)
+{
+    uint64_t old_size = block->size, from = block->used_length;
+    int rc;
+
+    set_size(ram, block, size);
+    rc = memory_remove(ram, block, from, block->used_length);
+    if (rc)
+        set_size(ram, block, old_size);
+    return rc;
+}
+
+static int prepare(struct xen_ram *ram, struct xen_ram_block *block,
+                   uint64_t size)
+{
+    int rc = ram_notify_prepare(ram, block, ram_round_up(size));
+
+    if (rc) {
+        return ram_fail(ram, rc,
+                        "block '%s': a user of it refuses to go from 0x%" PRIx64
+                        " to 0x%" PRIx64 " bytes: %s",
+                        block->idstr, block->size, size, strerror(-rc));
+    }
+    return 0;
+}
+
+int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
+                   uint64_t size)
+{
+    int rc;
+
+    if (ram->phase == XEN_RAM_RUNNING) {
+        return ram_fail(ram, -EPERM,
+                        "block '%s': a resize from 0x%" PRIx64 " to 0x%" PRIx64
+                        " bytes has to wait for the next reset or load",
+                        block->idstr, block->size, size);
+    }
+    rc = check_size(ram, block, size);
+    if (rc || size == block->size)
+        return rc;
+    rc = prepare(ram, block, size);
+    if (rc)
+        return rc;
+    return size > block->size ? grow(ram, block, size)
+                              : shrink(ram, block, size);
+}
+
+int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint64_t gfn, uint64_t size)
+{
+    int rc;
+
+    if (ram->phase != XEN_RAM_LOADING) {
+        return ram_fail(ram, -EPERM,
+                        "block '%s' can take over restored pages only while "
+                        "loading",
+                        block->idstr);
+    }
+    if (block->kind != XEN_RAM_VISIBLE) {
+        return ram_fail(ram, -EINVAL,
+                        "block '%s' has no pages that the toolstack restores",
+                        block->idstr);
+    }
+    rc = check_size(ram, block, size);
+    if (rc == 0 && gfn != XEN_RAM_NO_GFN)
+        rc = ram_check_gfns(ram, block, block->idstr, gfn, block->max_length);
+    if (rc == 0 && size != block->size)
+        rc = prepare(ram, block, size);
+    if (rc)
+        return rc;
+    if (block->gfn != XEN_RAM_NO_GFN)
+        ram_forget(ram, block->gfn, block->used_length >> RAM_PAGE_SHIFT);
+    if (gfn != XEN_RAM_NO_GFN)
+        ram_forget(ram, gfn, ram_round_up(size) >> RAM_PAGE_SHIFT);
+    block->gfn = gfn;
+    if (size != block->size)
+        set_size(ram, block, size);
+    return 0;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "ram/block.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define __XEN_TOOLS__ 1
+#include <xendevicemodel.h>
+
+/* The number of pages is 32 bits wide in the call. */
+#define TYPE_BATCH (UINT64_C(1) << 20)
+
+static int set_type(struct xen_ram *ram, const struct xen_ram_block *block,
+                    hvmmem_type_t type, uint64_t gfn, uint64_t nr)
+{
+    uint64_t n;
+    int rc;
+
+    for (uint64_t done = 0; done < nr; done += n) {
+        n = nr - done < TYPE_BATCH ? nr - done : TYPE_BATCH;
+        if (xendevicemodel_set_mem_type(ram->device, (domid_t)ram->domid, type,
+                                        gfn + done, (uint32_t)n)) {
+            rc = errno ? -errno : -EIO;
+            return ram_fail(ram, rc,
+                            "block '%s': cannot make gfns 0x%" PRIx64
+                            " to 0x%" PRIx64 " %s: %s",
+                            block->idstr, gfn, gfn + nr - 1,
+                            type == HVMMEM_ram_ro ? "read-only" : "writable",
+                            strerror(-rc));
+        }
+    }
+    return 0;
+}
+
+/* Pages that were populated or restored are writable already. */
+int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
+                 uint64_t gfn, uint64_t nr)
+{
+    if (!(block->flags & XEN_RAM_ROM))
+        return 0;
+    return set_type(ram, block, HVMMEM_ram_ro, gfn, nr);
+}
+
+int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
+                   uint64_t gfn, uint64_t nr)
+{
+    if (!(block->flags & XEN_RAM_ROM))
+        return 0;
+    return set_type(ram, block, HVMMEM_ram_rw, gfn, nr);
+}
+
+int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block)
+{
+    if (block->kind != XEN_RAM_VISIBLE || block->gfn == XEN_RAM_NO_GFN)
+        return 0;
+    return ram_set_type(ram, block, block->gfn,
+                        block->used_length >> RAM_PAGE_SHIFT);
+}
