@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef XENRAM_MIGRATE_H
+#define XENRAM_MIGRATE_H
+
+/*
+ * Save and load the state of a device model: QEMU's stream version 3, with an
+ * ownership record for each RAM block in front, the bytes of private blocks,
+ * the devices, and a sum over all of it.  docs/stream-format.md specifies it.
+ *
+ * A device describes what it saves with a table of fields.  A load reads all,
+ * checks all and then applies all: after a failure every device and block is as
+ * it was.  Functions return 0 or -errno; the reason is one line in error, which
+ * names the section, block or field, both numbers and the remedy.
+ *
+ * One thread, the one that owns the RAM list, makes these calls.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
+
+#define XEN_MIGRATE_ERROR_MAX 512
+
+struct xen_ram;
+
+enum xen_migrate_type {
+    XEN_MIGRATE_END = 0, /* ends a table */
+    XEN_MIGRATE_BOOL,
+    XEN_MIGRATE_U8,
+    XEN_MIGRATE_U16,
+    XEN_MIGRATE_U32,
+    XEN_MIGRATE_U64,
+    XEN_MIGRATE_BUFFER, /* count bytes, as they are */
+};
+
+struct xen_migrate_field {
+    const char *name;
+    enum xen_migrate_type type;
+    size_t offset;     /* into the state */
+    uint32_t count;    /* elements; BUFFER: bytes */
+    uint32_t since;    /* first version that has it; 0: all */
+    uint64_t min, max; /* each element at load; both 0: anything */
+};
+
+/* One field of struct s; arrays of integers count their elements. */
+#define XEN_MIGRATE_FIELD(kind, s, member)                                     \
+    {                                                                          \
+        .name = #member, .type = XEN_MIGRATE_##kind,                           \
+        .offset = offsetof(struct s, member), .count = 1                       \
+    }
+#define XEN_MIGRATE_ARRAY(kind, s, member)                                     \
+    {                                                                          \
+        .name = #member, .type = XEN_MIGRATE_##kind,                           \
+        .offset = offsetof(struct s, member),                                  \
+        .count = sizeof(((struct s *)0)->member) /                             \
+                 sizeof(((struct s *)0)->member[0])                            \
+    }
+#define XEN_MIGRATE_FIELD_RANGE(kind, s, member, lo, hi)                       \
+    {                                                                          \
+        .name = #member, .type = XEN_MIGRATE_##kind,                           \
+        .offset = offsetof(struct s, member), .count = 1, .min = (lo),         \
+        .max = (hi)                                                            \
+    }
+
+struct xen_migrate_state {
+    const char *name; /* of the section or subsection, at most 127 bytes */
+    uint32_t version; /* written */
+    uint32_t minimum; /* oldest that can be read */
+    size_t size;      /* bytes of the state struct */
+    const struct xen_migrate_field *fields;
+
+    /* NULL-terminated; a subsection is written when needed says so. */
+    const struct xen_migrate_state *const *subsections;
+    bool (*needed)(const void *state);
+
+    /* Before the fields are read out for a save. */
+    void (*pre_save)(void *state);
+    /*
+     * Before anything is applied: staged is a copy of the state with the
+     * incoming fields in place.  -errno refuses the load; text (size bytes)
+     * then says why.
+     */
+    int (*check)(const void *staged, char *text, size_t size);
+    /* The fields are in place; cannot fail. */
+    void (*post_load)(void *state);
+};
+
+struct xen_migrate_device {
+    const struct xen_migrate_state *saved;
+    uint32_t instance;
+    void *state;
+};
+
+enum xen_migrate_policy {
+    XEN_MIGRATE_ADAPT, /* resizeable blocks take the incoming length */
+    XEN_MIGRATE_STRICT /* any difference refuses the load */
+};
+
+struct xen_migrate_options {
+    enum xen_migrate_policy policy;
+    bool vmdesc; /* write the description that analyze-migration.py reads */
+};
+
+/*
+ * Write the state to fd from its current position and cut the file off behind
+ * it.  options may be NULL.
+ * -EFBIG, -ENOSPC, -EIO, …: what the write gave.
+ */
+int xen_migrate_save(struct xen_ram *ram,
+                     const struct xen_migrate_device *devices, size_t nr,
+                     const struct xen_migrate_options *options, int fd,
+                     char error[XEN_MIGRATE_ERROR_MAX]);
+
+/*
+ * Read fd to its end and apply the state.  The RAM list must be in phase
+ * LOADING and hold the blocks that this program would have; bytes behind the
+ * end of the stream are ignored.
+ * -EBADMSG: damaged: wrong magic, cut short, sum differs, a length too large.
+ * -ENOTSUP: a section, version, kind or name that this program does not know.
+ * -EINVAL:  blocks or devices do not fit: missing, unknown, twice, lengths.
+ * -EPERM:   the list is not in phase LOADING.
+ * -ENOMEM; or what read, a check and xen_ram_adopt, _resize, _reapply gave.
+ */
+int xen_migrate_load(struct xen_ram *ram,
+                     const struct xen_migrate_device *devices, size_t nr,
+                     const struct xen_migrate_options *options, int fd,
+                     char error[XEN_MIGRATE_ERROR_MAX]);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MIGRATE_OWNERSHIP_H
+#define MIGRATE_OWNERSHIP_H
+
+/*
+ * Ownership records: which RAM blocks the saved machine had, where and how
+ * long, and what becomes of ours because of that.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "migrate/wire.h"
+#include "xenram/migrate.h"
+#include "xenram/ram.h"
+
+#define OWNERSHIP_NAME "xenram/ownership"
+#define OWNERSHIP_VERSION 1
+
+/* Flags on the wire. */
+#define OWNERSHIP_RESIZEABLE (1u << 0)
+#define OWNERSHIP_ROM (1u << 1)
+#define OWNERSHIP_SUM (1u << 2) /* sum is valid */
+
+struct ownership_record {
+    char idstr[WIRE_NAME_MAX + 1];
+    uint8_t kind; /* on the wire: enum xen_ram_kind */
+    uint32_t flags;
+    uint64_t gfn;
+    uint64_t used_length;
+    uint64_t max_length;
+    uint64_t size;
+    uint32_t sum;                /* over size bytes of a guest-visible ROM */
+    struct xen_ram_block *block; /* ours; ownership_negotiate finds it */
+};
+
+struct ownership {
+    struct ownership_record *records;
+    size_t nr;
+};
+
+/* Bytes on the wire at most, for the blocks of this list. */
+uint64_t ownership_max_length(const struct xen_ram *ram);
+
+/* -EINVAL: an idstr that cannot be written; or what reading a ROM gave. */
+int ownership_save(struct wire_writer *out, struct xen_ram *ram, char *error);
+
+/*
+ * Read the records, each alone free of contradiction.
+ * -EBADMSG, -ENOTSUP: as xen_migrate_load.  ownership_fini in any case.
+ */
+int ownership_load(struct wire_reader *in, struct ownership *owned,
+                   char *error);
+void ownership_fini(struct ownership *owned);
+
+/*
+ * Pair records and blocks, and decide for each whether the block can become
+ * what the record says.  Changes nothing but owned.
+ * -EINVAL: no; error says which block, why, and what to do.
+ */
+int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
+                        enum xen_migrate_policy policy, char *error);
+
+/* Sum over the content of a block.  What xen_ram_read gave. */
+int ownership_sum(struct xen_ram *ram, struct xen_ram_block *block,
+                  uint32_t *sum);
+
+/* The fields of the section, for vmdesc. */
+void ownership_describe(FILE *json, const struct xen_ram *ram);
+
+#endif

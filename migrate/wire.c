@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "migrate/wire.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zlib.h>
+
+struct wire_writer *wire_writer_new(int fd)
+{
+    struct wire_writer *writer = malloc(sizeof(*writer));
+
+    if (!writer)
+        return NULL;
+
+    writer->fd = fd;
+    writer->error = 0;
+    writer->sum = 0;
+    writer->summed = 0;
+    writer->len = 0;
+    return writer;
+}
+
+void wire_writer_free(struct wire_writer *writer)
+{
+    free(writer);
+}
+
+uint32_t wire_put_sum(struct wire_writer *writer)
+{
+    writer->sum = (uint32_t)crc32_z(writer->sum, writer->buf + writer->summed,
+                                    writer->len - writer->summed);
+    writer->summed = writer->len;
+    return writer->sum;
+}
+
+int wire_flush(struct wire_writer *writer)
+{
+    size_t done = 0;
+
+    wire_put_sum(writer);
+    while (!writer->error && done < writer->len) {
+        ssize_t n = write(writer->fd, writer->buf + done, writer->len - done);
+
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0)
+            writer->error = -EIO;
+        else if (errno != EINTR)
+            writer->error = -errno;
+    }
+
+    writer->len = 0;
+    writer->summed = 0;
+    return writer->error;
+}
+
+void wire_put_bytes(struct wire_writer *writer, const void *bytes, size_t len)
+{
+    const uint8_t *from = bytes;
+
+    while (len > 0) {
+        size_t room = sizeof(writer->buf) - writer->len;
+        size_t n = len < room ? len : room;
+
+        memcpy(writer->buf + writer->len, from, n);
+        writer->len += n;
+        from += n;
+        len -= n;
+        if (writer->len == sizeof(writer->buf))
+            wire_flush(writer);
+    }
+}
+
+void wire_put_u8(struct wire_writer *writer, uint8_t value)
+{
+    wire_put_bytes(writer, &value, 1);
+}
+
+void wire_put_u32(struct wire_writer *writer, uint32_t value)
+{
+    uint8_t bytes[4];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(value >> (24 - 8 * i));
+    wire_put_bytes(writer, bytes, sizeof(bytes));
+}
+
+void wire_put_u64(struct wire_writer *writer, uint64_t value)
+{
+    wire_put_u32(writer, (uint32_t)(value >> 32));
+    wire_put_u32(writer, (uint32_t)value);
+}
+
+void wire_put_name(struct wire_writer *writer, const char *name)
+{
+    size_t len = strlen(name);
+
+    wire_put_u8(writer, (uint8_t)len);
+    wire_put_bytes(writer, name, len);
+}
+
+void wire_put_header(struct wire_writer *writer, enum wire_section type,
+                     uint32_t id, const char *name, uint32_t instance,
+                     uint32_t version)
+{
+    wire_put_u8(writer, (uint8_t)type);
+    wire_put_u32(writer, id);
+    wire_put_name(writer, name);
+    wire_put_u32(writer, instance);
+    wire_put_u32(writer, version);
+}
+
+const uint8_t *wire_get_bytes(struct wire_reader *reader, size_t len)
+{
+    const uint8_t *bytes = reader->data + reader->offset;
+
+    if (len > reader->len - reader->offset) {
+        reader->offset = reader->len;
+        reader->cut = true;
+        return NULL;
+    }
+
+    reader->offset += len;
+    return bytes;
+}
+
+static uint64_t get_big_endian(struct wire_reader *reader, size_t len)
+{
+    const uint8_t *bytes = wire_get_bytes(reader, len);
+    uint64_t value = 0;
+
+    for (size_t i = 0; bytes && i < len; i++)
+        value = value << 8 | bytes[i];
+    return value;
+}
+
+uint8_t wire_get_u8(struct wire_reader *reader)
+{
+    return (uint8_t)get_big_endian(reader, 1);
+}
+
+uint32_t wire_get_u32(struct wire_reader *reader)
+{
+    return (uint32_t)get_big_endian(reader, 4);
+}
+
+uint64_t wire_get_u64(struct wire_reader *reader)
+{
+    return get_big_endian(reader, 8);
+}
+
+static bool printable(const uint8_t *bytes, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (bytes[i] < 0x20 || bytes[i] > 0x7e)
+            return false;
+    }
+    return true;
+}
+
+void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1])
+{
+    uint8_t len = wire_get_u8(reader);
+    const uint8_t *bytes = wire_get_bytes(reader, len);
+
+    name[0] = '\0';
+    if (!bytes)
+        return;
+
+    if (len == 0 || len > WIRE_NAME_MAX || !printable(bytes, len)) {
+        reader->bad_name = true;
+        return;
+    }
+    memcpy(name, bytes, len);
+    name[len] = '\0';
+}
+
+uint8_t wire_peek_u8(const struct wire_reader *reader)
+{
+    return reader->offset < reader->len ? reader->data[reader->offset]
+                                        : WIRE_EOF;
+}
+
+uint32_t wire_get_sum(const struct wire_reader *reader)
+{
+    return (uint32_t)crc32_z(0, reader->data, reader->offset);
+}
+
+bool wire_name_ok(const char *name)
+{
+    size_t len = strnlen(name, WIRE_NAME_MAX + 1);
+
+    return len > 0 && len <= WIRE_NAME_MAX &&
+           printable((const uint8_t *)name, len);
+}
+
+static int grow(uint8_t **data, size_t *room, uint64_t limit)
+{
+    uint64_t want = *room ? (uint64_t)*room * 2 : 64 * 1024;
+    uint8_t *more;
+
+    if (want > limit)
+        want = limit;
+    if (want > SIZE_MAX)
+        return -ENOMEM;
+    more = realloc(*data, (size_t)want);
+    if (!more)
+        return -ENOMEM;
+
+    *data = more;
+    *room = (size_t)want;
+    return 0;
+}
+
+int wire_read_all(int fd, uint64_t limit, uint8_t **data, size_t *len)
+{
+    uint8_t *bytes = NULL;
+    size_t room = 0;
+    size_t done = 0;
+    ssize_t n = 1;
+    int r = 0;
+
+    while (n != 0 && done < limit) {
+        if (done == room) {
+            r = grow(&bytes, &room, limit);
+            if (r)
+                goto err_free;
+        }
+        n = read(fd, bytes + done, room - done);
+        if (n > 0) {
+            done += (size_t)n;
+        } else if (n < 0 && errno != EINTR) {
+            r = -errno;
+            goto err_free;
+        }
+    }
+
+    *data = bytes;
+    *len = done;
+    return 0;
+
+err_free:
+    free(bytes);
+    return r;
+}
