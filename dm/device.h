@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_DEVICE_H
+#define DM_DEVICE_H
+
+/*
+ * A device is one file in dm/hw/: a state struct, handlers, a table of saved
+ * fields and one of these.  dm/devices.c lists them all.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "xenram/migrate.h"
+
+struct machine;
+
+struct device {
+    const struct device_ops *ops;
+    struct machine *machine;
+    uint32_t instance;
+    void *state; /* ops->state_size zeroed bytes */
+};
+
+struct device_ops {
+    const char *name;
+    size_t state_size;
+    const struct xen_migrate_state *saved; /* NULL: nothing */
+
+    /* Claim ranges, allocate blocks.  -errno after a line in the log. */
+    int (*init)(struct device *device);
+    /* Power-on state.  Not called when a state will be loaded.  May be NULL. */
+    void (*reset)(struct device *device);
+    /* A state was loaded: re-assert lines, map BARs, re-arm.  May be NULL. */
+    void (*restored)(struct device *device);
+    /* No effect visible to the guest from here on, until resume.  May be NULL. */
+    void (*stop)(struct device *device);
+    void (*resume)(struct device *device);
+    /* Release what init made; runs on half-made devices too.  May be NULL. */
+    void (*fini)(struct device *device);
+};
+
+extern const struct device_ops device_i440fx;
+extern const struct device_ops device_piix3;
+extern const struct device_ops device_piix4_pm;
+extern const struct device_ops device_cmos;
+extern const struct device_ops device_i8042;
+extern const struct device_ops device_port92;
+extern const struct device_ops device_serial; /* instance: port number */
+extern const struct device_ops device_xen_platform;
+extern const struct device_ops device_boot_rom;
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "dm/devices.h"
+
+#include "dm/device.h"
+#include "dm/options.h"
+
+static bool wants_kernel(const struct options *options)
+{
+    return options->kernel != NULL;
+}
+
+static bool wants_platform(const struct options *options)
+{
+    return options->platform_device;
+}
+
+static bool wants_serial0(const struct options *options)
+{
+    return options->serials[0] != NULL;
+}
+
+static bool wants_serial1(const struct options *options)
+{
+    return options->serials[1] != NULL;
+}
+
+const struct device_row device_rows[] = {
+    {&device_i440fx, 0, NULL},
+    {&device_piix3, 0, NULL},
+    {&device_piix4_pm, 0, NULL},
+    {&device_cmos, 0, NULL},
+    {&device_i8042, 0, NULL},
+    {&device_port92, 0, NULL},
+    {&device_serial, 0, wants_serial0},
+    {&device_serial, 1, wants_serial1},
+    {&device_xen_platform, 0, wants_platform},
+    {&device_boot_rom, 0, wants_kernel},
+};
+
+const size_t nr_device_rows = sizeof(device_rows) / sizeof(device_rows[0]);

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * CMOS RAM.  Xen has the clock, indexes 0 to 13, and passes the rest on: memory
+ * sizes that hvmloader stores, the order of boot devices that SeaBIOS reads.
+ */
+#include "config.h"
+
+#include <string.h>
+
+#include "dm/bus.h"
+#include "dm/device.h"
+#include "dm/machine.h"
+
+#include "dm/hw/bytewise.h"
+
+#define CMOS_PORT 0x70 /* index, data */
+#define CMOS_SIZE 128
+
+/*
+ * Three nibbles of boot devices, 0 ends the list (SeaBIOS, boot.c:boot_init).
+ * Bit 0 of BOOT_FLAGS: do not look for a signature on floppies.
+ */
+#define BOOT_FLAGS 0x38 /* high nibble: third device */
+#define BOOT_DEVICES 0x3d
+#define NR_BOOT_DEVICES 3
+#define BOOT_NETWORK 4 /* and any other ROM that brings a boot vector */
+
+struct cmos {
+    uint8_t index;
+    uint8_t data[CMOS_SIZE];
+};
+
+static uint8_t read_byte(void *opaque, uint64_t offset)
+{
+    const struct cmos *cmos = opaque;
+
+    /* The index cannot be read back. */
+    return offset == 1 ? cmos->data[cmos->index % CMOS_SIZE] : 0xff;
+}
+
+static void write_byte(void *opaque, uint64_t offset, uint8_t value)
+{
+    struct cmos *cmos = opaque;
+
+    /* Bit 7 of an index masks NMIs. */
+    if (offset == 0)
+        cmos->index = value % CMOS_SIZE;
+    else if (offset == 1)
+        cmos->data[cmos->index % CMOS_SIZE] = value;
+}
+
+static uint64_t cmos_read(void *opaque, uint64_t offset, unsigned size)
+{
+    return bytewise_read(read_byte, opaque, offset, size);
+}
+
+static void cmos_write(void *opaque, uint64_t offset, unsigned size,
+                       uint64_t value)
+{
+    bytewise_write(write_byte, opaque, offset, size, value);
+}
+
+static const struct bus_ops cmos_ops = {
+    .read = cmos_read,
+    .write = cmos_write,
+};
+
+static uint8_t boot_device(char letter)
+{
+    switch (letter) {
+    case 'a':
+        return 1;
+    case 'c':
+        return 2;
+    case 'd':
+        return 3;
+    case 'n':
+        return BOOT_NETWORK;
+    default:
+        return 0;
+    }
+}
+
+/* A kernel given on the command line boots from our ROM before all else. */
+static void set_boot_order(struct cmos *cmos, const struct options *options)
+{
+    const char *order = options->boot_order ? options->boot_order : "";
+    uint8_t devices[NR_BOOT_DEVICES] = {0};
+    unsigned nr = 0;
+
+    if (options->kernel)
+        devices[nr++] = BOOT_NETWORK;
+    for (; *order && nr < NR_BOOT_DEVICES; order++) {
+        uint8_t device = boot_device(*order);
+
+        if (device == 0 || memchr(devices, device, nr))
+            continue;
+        devices[nr++] = device;
+    }
+    cmos->data[BOOT_DEVICES] = (uint8_t)(devices[0] | devices[1] << 4);
+    cmos->data[BOOT_FLAGS] = (uint8_t)(devices[2] << 4);
+}
+
+static int cmos_init(struct device *device)
+{
+    return bus_add(device->machine->bus, BUS_PIO, CMOS_PORT, 2, &cmos_ops,
+                   device->state);
+}
+
+static void cmos_reset(struct device *device)
+{
+    struct cmos *cmos = device->state;
+
+    *cmos = (struct cmos){0};
+    set_boot_order(cmos, device->machine->options);
+}
+
+static void cmos_fini(struct device *device)
+{
+    bus_remove(device->machine->bus, BUS_PIO, CMOS_PORT);
+}
+
+static const struct xen_migrate_field cmos_fields[] = {
+    XEN_MIGRATE_FIELD_RANGE(U8, cmos, index, 0, CMOS_SIZE - 1),
+    XEN_MIGRATE_ARRAY(BUFFER, cmos, data),
+    {.type = XEN_MIGRATE_END},
+};
+
+static const struct xen_migrate_state cmos_saved = {
+    .name = "cmos",
+    .version = 1,
+    .minimum = 1,
+    .size = sizeof(struct cmos),
+    .fields = cmos_fields,
+};
+
+const struct device_ops device_cmos = {
+    .name = "cmos",
+    .state_size = sizeof(struct cmos),
+    .saved = &cmos_saved,
+    .init = cmos_init,
+    .reset = cmos_reset,
+    .fini = cmos_fini,
+};

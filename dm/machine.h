@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_MACHINE_H
+#define DM_MACHINE_H
+
+/*
+ * One guest's machine: its memory, buses, devices and run state.  All of it
+ * belongs to the thread that runs the event loop.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "dm/device.h"
+#include "dm/options.h"
+
+struct bus;
+struct chardev;
+struct ioreq_server;
+struct pci_function;
+struct xen;
+struct xen_mapcache;
+struct xen_ram;
+
+#define MACHINE_MAX_DEVICES 16
+#define MACHINE_ISA_LINES 16
+
+enum machine_status {
+    MACHINE_PRELAUNCH, /* fresh, before the first `cont` */
+    MACHINE_RUNNING,
+    MACHINE_PAUSED, /* loaded, stopped or saved */
+};
+
+struct machine {
+    const struct options *options;
+    uv_loop_t *loop;
+    struct xen *xen;
+    struct xen_mapcache *cache;
+    struct xen_ram *ram;
+    struct bus *bus;
+    struct ioreq_server *ioreq;
+    struct pci_function *pci[256]; /* by devfn */
+    struct device devices[MACHINE_MAX_DEVICES];
+    size_t nr_devices;
+    struct chardev *serials[OPTIONS_MAX_SERIALS]; /* NULL: not connected */
+    unsigned nr_vcpus;
+    enum machine_status status;
+    uint32_t isa_sources[MACHINE_ISA_LINES]; /* a bit a device holding it up */
+    bool loading; /* devices init for a state that will be loaded */
+};
+
+/*
+ * Make guest RAM blocks and all devices of devices.c.  On failure everything
+ * made so far is undone and the log says why.
+ */
+int machine_init(struct machine *machine);
+void machine_fini(struct machine *machine);
+void machine_reset(struct machine *machine);
+
+/* QMP's words.  All are valid in every state; the reason is in error. */
+void machine_cont(struct machine *machine);
+int machine_stop(struct machine *machine);
+int machine_save(struct machine *machine, int fd, bool live,
+                 char error[XEN_MIGRATE_ERROR_MAX]);
+int machine_load(struct machine *machine, int fd,
+                 char error[XEN_MIGRATE_ERROR_MAX]);
+const char *machine_status_name(const struct machine *machine);
+
+/*
+ * Level of an ISA line.  source is a bit of the caller's own among those that
+ * share the line: the line is up while any of them is.
+ */
+void machine_isa_irq(struct machine *machine, unsigned line, unsigned source,
+                     bool level);
+
+/* Power, from a device.  The domain stops soon after; we live on. */
+void machine_poweroff(struct machine *machine);
+void machine_reboot(struct machine *machine);
+
+/* Bytes of RAM below 4 GiB and above it, as the toolstack built it. */
+uint64_t machine_low_ram(const struct machine *machine);
+uint64_t machine_high_ram(const struct machine *machine);
+
+#endif

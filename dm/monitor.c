@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "dm/chardev.h"
+#include "dm/machine.h"
+#include "dm/pci.h"
+#include "dm/qmp-commands.h"
+#include "dm/qmp.h"
+
+#include "xenram/mapcache.h"
+#include "xenram/ram.h"
+
+#define EOL "\r\n"
+
+static const char *const kinds[] = {
+    [XEN_RAM_GUEST] = "guest",
+    [XEN_RAM_VISIBLE] = "visible",
+    [XEN_RAM_PRIVATE] = "private",
+};
+
+static void info_ram(FILE *out, const struct machine *machine)
+{
+    const struct xen_ram_block *block = NULL;
+
+    fprintf(out, "%-24s %-8s %-12s %10s %10s flags" EOL, "block", "kind", "gpa",
+            "used KiB", "max KiB");
+    while ((block = xen_ram_next(machine->ram, block))) {
+        uint64_t gfn = xen_ram_gfn(block);
+        unsigned flags = xen_ram_get_flags(block);
+        char gpa[24] = "-";
+
+        if (gfn != XEN_RAM_NO_GFN)
+            snprintf(gpa, sizeof(gpa), "0x%" PRIx64, gfn * XEN_RAM_PAGE_SIZE);
+        fprintf(out, "%-24s %-8s %-12s %10" PRIu64 " %10" PRIu64 "%s%s" EOL,
+                xen_ram_idstr(block), kinds[xen_ram_get_kind(block)], gpa,
+                xen_ram_used_length(block) / 1024,
+                xen_ram_max_length(block) / 1024,
+                flags & XEN_RAM_RESIZEABLE ? " resizeable" : "",
+                flags & XEN_RAM_ROM ? " rom" : "");
+    }
+}
+
+static void info_mapcache(FILE *out, const struct machine *machine)
+{
+    struct xen_mapcache_stats stats;
+
+    xen_mapcache_get_stats(machine->cache, &stats);
+    const struct {
+        const char *name;
+        uint64_t value;
+    } lines[] = {
+        {"window bytes", stats.window},
+        {"chunk bytes", stats.chunk},
+        {"budget bytes", stats.budget},
+        {"mapped bytes", stats.mapped},
+        {"pinned chunks", stats.pinned},
+        {"quarantined chunks", stats.quarantined},
+        {"stale chunks", stats.stale},
+        {"misses", stats.misses},
+        {"map calls", stats.map_calls},
+        {"map errors", stats.map_errors},
+        {"holes", stats.holes},
+        {"evictions", stats.evictions},
+        {"invalidates", stats.invalidates},
+    };
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        fprintf(out, "%s: %" PRIu64 EOL, lines[i].name, lines[i].value);
+}
+
+static void info_pci(FILE *out, const struct machine *machine)
+{
+    for (unsigned devfn = 0; devfn < 256; devfn++) {
+        const struct pci_function *function = machine->pci[devfn];
+
+        if (!function || !function->present)
+            continue;
+        fprintf(out, "00:%02x.%x %02x%02x:%02x%02x %s" EOL, devfn >> 3,
+                devfn & 7, function->config[1], function->config[0],
+                function->config[3], function->config[2], function->name);
+        for (unsigned i = 0; i < PCI_NR_BARS; i++) {
+            const struct pci_bar *bar = &function->bars[i];
+
+            if (bar->kind == PCI_BAR_NONE)
+                continue;
+            fprintf(out, "    BAR%u: %s, 0x%" PRIx32 " bytes, ", i,
+                    bar->kind == PCI_BAR_IO ? "I/O" : "memory", bar->size);
+            if (bar->mapped == PCI_UNMAPPED)
+                fprintf(out, "off" EOL);
+            else
+                fprintf(out, "at 0x%" PRIx64 EOL, bar->mapped);
+        }
+    }
+}
+
+static void info_version(FILE *out, const struct machine *machine)
+{
+    (void)machine;
+    fprintf(out, "%d.%d.%d (xenram %s)" EOL, QMP_VERSION_MAJOR,
+            QMP_VERSION_MINOR, QMP_VERSION_MICRO, PACKAGE_VERSION);
+}
+
+static void info_status(FILE *out, const struct machine *machine)
+{
+    if (machine->status == MACHINE_RUNNING)
+        fprintf(out, "VM status: running" EOL);
+    else
+        fprintf(out, "VM status: paused (%s)" EOL,
+                machine_status_name(machine));
+}
+
+static void info_chardev(FILE *out, const struct machine *machine)
+{
+    for (unsigned i = 0; i < OPTIONS_MAX_SERIALS; i++) {
+        const struct chardev *serial = machine->serials[i];
+
+        if (serial)
+            fprintf(out, "%s: filename=%s" EOL, chardev_label(serial),
+                    chardev_filename(serial));
+    }
+}
+
+static const struct {
+    const char *name, *text;
+    void (*print)(FILE *out, const struct machine *machine);
+} infos[] = {
+    {"chardev", "serial ports", info_chardev},
+    {"mapcache", "counters of the map cache", info_mapcache},
+    {"pci", "functions and their BARs", info_pci},
+    {"ram", "RAM blocks", info_ram},
+    {"status", "running or paused", info_status},
+    {"version", "of QMP and of xenram", info_version},
+};
+#define NR_INFOS (sizeof(infos) / sizeof(infos[0]))
+
+static void help(FILE *out)
+{
+    fprintf(out, "help -- this text" EOL);
+    for (size_t i = 0; i < NR_INFOS; i++)
+        fprintf(out, "info %s -- %s" EOL, infos[i].name, infos[i].text);
+}
+
+static void info(FILE *out, const struct machine *machine, const char *name)
+{
+    if (!machine) {
+        fprintf(out, "there is no guest in a probe run" EOL);
+        return;
+    }
+    for (size_t i = 0; i < NR_INFOS; i++) {
+        if (strcmp(infos[i].name, name) == 0) {
+            infos[i].print(out, machine);
+            return;
+        }
+    }
+    if (name[0])
+        fprintf(out, "unknown command: 'info %.100s'" EOL, name);
+    help(out);
+}
+
+/* Cuts the next word off *text; "" at the end. */
+static char *next_word(char **text)
+{
+    char *word = *text + strspn(*text, " \t\r\n");
+    size_t len = strcspn(word, " \t\r\n");
+
+    *text = word + len + (word[len] != '\0');
+    word[len] = '\0';
+    return word;
+}
+
+static void run(FILE *out, const struct machine *machine, char *text)
+{
+    const char *command = next_word(&text);
+
+    if (strcmp(command, "help") == 0 || strcmp(command, "?") == 0)
+        help(out);
+    else if (strcmp(command, "info") == 0)
+        info(out, machine, next_word(&text));
+    else if (command[0])
+        fprintf(out, "unknown command: '%.100s'" EOL, command);
+}
+
+char *monitor_run(struct machine *machine, const char *line)
+{
+    char *copy = strdup(line), *text = NULL;
+    size_t size = 0;
+    FILE *out = copy ? open_memstream(&text, &size) : NULL;
+
+    if (out) {
+        run(out, machine, copy);
+        if (fclose(out)) {
+            free(text);
+            text = NULL;
+        }
+    }
+    free(copy);
+    return text;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_OPTIONS_H
+#define DM_OPTIONS_H
+
+/*
+ * The command line, as libxl 4.14 to 4.22 writes it and as users extend it with
+ * device_model_args.  Order does not matter; of a scalar the last one counts.
+ * Strings point into argv, which must live on, or into text: do not copy a
+ * filled struct.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTIONS_MAX_SERIALS 2
+#define OPTIONS_MAX_NICS 32
+#define OPTIONS_MAX_QMP 4
+#define OPTIONS_TEXT 16384 /* bytes of all arguments that are taken apart */
+#define OPTIONS_NO_DOMID UINT32_MAX
+
+enum options_action {
+    OPTIONS_RUN,     /* be the device model of domid */
+    OPTIONS_PROBE,   /* libxl 4.20's probe: answer QMP, touch no Xen */
+    OPTIONS_HELP,    /* --help: printed already, exit 0 */
+    OPTIONS_VERSION, /* --version: printed already, exit 0 */
+};
+
+/* A QMP listener: path, or fd when path is NULL. */
+struct options_qmp {
+    const char *id;
+    const char *path;
+    int fd;
+};
+
+struct options_nic {
+    const char *model, *id, *ifname;
+    uint8_t mac[6];
+};
+
+struct options {
+    enum options_action action;
+    uint32_t domid;
+    const char *name; /* NULL: none */
+    struct options_qmp qmp[OPTIONS_MAX_QMP];
+    unsigned nr_qmp;
+    const char *serials[OPTIONS_MAX_SERIALS]; /* NULL: no such port */
+    const char *kernel, *initrd, *append;
+    const char *boot_order; /* letters of a, c, d, n */
+    uint32_t max_vcpus;     /* 1 to 128; a hint, Xen's number counts */
+    uint64_t ram_mb;
+    uint64_t max_ram_below_4g; /* bytes; 0: not given */
+    bool platform_device;      /* -machine xenfv */
+    bool acpi;
+    int incoming_fd; /* -1: a fresh start */
+    bool paused;     /* -S */
+    struct options_nic nics[OPTIONS_MAX_NICS];
+    unsigned nr_nics;
+
+    bool restrict_domid; /* -xen-domid-restrict */
+    const char *chroot;
+    const char *runas;
+
+    bool strict; /* -xenram-policy strict */
+    bool vmdesc; /* no suppress-vmdesc=on */
+    bool debug;  /* -xenram-debug */
+
+    char text[OPTIONS_TEXT]; /* arguments, cut at their commas */
+};
+
+/*
+ * Fill options from argv.  Warnings go to the log.  Returns 0, or -EINVAL after
+ * one error line that names the option and, where one exists, the xl.cfg key.
+ */
+int options_parse(int argc, char **argv, struct options *options);
+
+#endif

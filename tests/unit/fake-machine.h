@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef TESTS_FAKE_MACHINE_H
+#define TESTS_FAKE_MACHINE_H
+
+/*
+ * A machine without a guest: what the QMP server calls is counted, and fails
+ * when told to.
+ */
+
+#include "dm/machine.h"
+
+struct fake_machine {
+    struct machine machine;
+    unsigned conts, stops, saves, wakes, reboots, dirty_on, dirty_off;
+    int stop_fails, save_fails, wake_fails; /* -errno to return */
+    bool saved_live;
+    size_t save_bytes; /* what a save writes */
+};
+
+/* One machine at a time; it belongs to the caller's test. */
+extern struct fake_machine fake;
+
+void fake_machine_reset(void);
+
+#endif
