@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=dash
+#
+# What scenarios are written with. They run in dom0; the first thing that
+# fails ends the scenario.
+
+guests=/work/guests
+logs=/work/logs
+cr=$(printf '\r')
+
+note() { echo "--- $(cut -d' ' -f1 /proc/uptime) $*"; }
+say() { echo "@ say $*" >"$REPORT"; }
+fail() { note "FAILED: $*"; echo "$*" >"$logs/reason"; kill "$$"; exit 1; }
+skip() { echo "$*" >"$logs/reason"; exit 77; }
+
+now() { cut -d. -f1 /proc/uptime; }
+
+# xl with a time limit and its words in the log.
+x() {
+	note "xl $*"
+	timeout $((150 * PATIENCE)) xl "$@" || return
+	note "done"
+}
+
+# must DESCRIPTION COMMAND...: fails the scenario when COMMAND does.
+must() {
+	what=$1
+	shift
+	"$@" || fail "$what"
+}
+
+# must_fail DESCRIPTION COMMAND...: the contrary.
+must_fail() {
+	what=$1
+	shift
+	if "$@"; then fail "$what"; fi
+}
+
+# within SECONDS COMMAND...: repeats COMMAND till it succeeds.
+within() {
+	deadline=$(($(now) + $1 * PATIENCE))
+	shift
+	until "$@"; do
+		[ "$(now)" -lt "$deadline" ] || return 1
+		sleep 0.3
+	done
+}
+
+# On a processor that lags, making up for missed ticks would take all of it.
+default_keys() {
+	cat <<-END
+	name="$1"
+	type="hvm"
+	memory=128
+	vcpus=1
+	kernel="/xt/guest/vmlinuz"
+	ramdisk="/xt/guest/initrd"
+	cmdline="console=ttyS0 quiet mitigations=off pci=noearly"
+	serial="pty"
+	vga="none"
+	vnc=0
+	vkb_device=0
+	hpet=0
+	timer_mode="no_missed_ticks_pending"
+	device_model_override="$DM"
+	device_model_version="qemu-xen"
+	END
+}
+
+# guest_config NAME [KEY=VALUE | -KEY]...: writes the xl.cfg of a guest; a key
+# replaces the default, -key leaves it out.
+guest_config() {
+	name=$1
+	shift
+	default_keys "$name" >"$guests/$name.cfg"
+	for kv; do
+		key=${kv%%=*}
+		key=${key#-}
+		sed -i "/^$key=/d" "$guests/$name.cfg"
+		case $kv in
+		-*) ;;
+		*) echo "$kv" >>"$guests/$name.cfg" ;;
+		esac
+	done
+}
+
+guest_follow() {
+	: >>"$guests/$1.serial"
+	if [ ! -e "$guests/$1.follower" ]; then
+		setsid sh /xt/follow "$1" >/dev/null 2>&1 &
+		echo $! >"$guests/$1.follower"
+	fi
+}
+
+guest_unfollow() {
+	[ -e "$guests/$1.follower" ] || return 0
+	kill -- "-$(cat "$guests/$1.follower")" 2>/dev/null
+	rm -f "$guests/$1.follower"
+}
+
+# guest_create NAME [xl option]...
+guest_create() {
+	name=$1
+	shift
+	guest_follow "$name"
+	x create "$@" "$guests/$name.cfg" || fail "xl create failed"
+}
+
+domid() { xl domid "$1" 2>/dev/null; }
+exists() { domid "$1" >/dev/null; }
+gone() { ! exists "$1"; }
+
+dm_pid() { xenstore-read "/local/domain/$(domid "$1")/image/device-model-pid"; }
+dm_log() { echo "/var/log/xen/qemu-dm-$1.log"; }
+
+# Serial output before the mark is not looked at again.
+guest_mark() { wc -c <"$guests/$1.serial" >"$guests/$1.mark"; }
+
+serial_since_mark() {
+	skip_bytes=$(cat "$guests/$1.mark" 2>/dev/null)
+	tail -c "+$((${skip_bytes:-0} + 1))" "$guests/$1.serial"
+}
+
+# A line counts once its end has arrived.
+lines_like() { serial_since_mark "$1" | grep -a -e "$2.*$cr\$"; }
+has_line() { lines_like "$@" >/dev/null; }
+
+line_or_panic() { has_line "$1" "$2" || has_line "$1" 'Kernel panic'; }
+
+# wait_line GUEST PATTERN SECONDS: waits for a line since the mark, prints it.
+wait_line() {
+	within "$3" line_or_panic "$1" "$2" ||
+		fail "guest $1: no \"$2\" on the serial console within $3 s"
+	has_line "$1" "$2" || fail "guest $1: kernel panic"
+	lines_like "$1" "$2" | tail -n 1 | tr -d '\r'
+}
+
+wait_up() {
+	wait_line "$1" '^guest: userspace up' "${2:-240}"
+	note "guest $1 is up"
+}
+
+# guest_cmd GUEST TEXT: types a line on the guest's serial console.
+guest_cmd() {
+	guest_mark "$1"
+	printf '%s\n' "$2" >"$(cat "$guests/$1.tty")"
+}
+
+# guest_ask GUEST TEXT PATTERN SECONDS: the reply's last word.
+guest_ask() {
+	guest_cmd "$1" "$2"
+	reply=$(wait_line "$1" "$3" "$4") || exit 1
+	echo "${reply##* }"
+}
+
+count_now() {
+	guest_mark "$1"
+	reply=$(wait_line "$1" '^guest: count [0-9]' "${2:-30}") || exit 1
+	echo "${reply##* }"
+}
+
+# goes_on GUEST COUNT: the guest has counted further than COUNT, and from
+# there, not from the start.
+goes_on() {
+	further=$(count_now "$1") || exit 1
+	note "count was $2, is $further"
+	[ "$further" -gt "$2" ] || fail "guest $1 counts from the start: $2, then $further"
+}
+
+fill_memory() {
+	guest_ask "$1" fill '^guest: filled' 120
+	sum_before=$(guest_ask "$1" sum '^guest: sum [0-9a-f]' 120) || exit 1
+}
+
+same_memory() {
+	sum_after=$(guest_ask "$1" sum '^guest: sum [0-9a-f]' 120) || exit 1
+	[ "$sum_before" = "$sum_after" ] ||
+		fail "memory of $1 differs: sum was $sum_before, is $sum_after"
+}
+
+save_and_restore() {
+	count=$(count_now "$1") || exit 1
+	x save "$1" "$guests/$1.save" || fail "xl save failed"
+	must "the domain is still there" gone "$1"
+	guest_mark "$1"
+	x restore "$guests/$1.save" || fail "xl restore failed"
+	goes_on "$1" "$count"
+}
+
+migrate() {
+	count=$(count_now "$1") || exit 1
+	id=$(domid "$1")
+	x migrate -s "" "$1" "xl migrate-receive" || fail "xl migrate failed"
+	must "the domain is the old one" test "$(domid "$1")" != "$id"
+	goes_on "$1" "$count"
+}
+
+# sees GUEST MB CPUS: the guest has found its memory and its processors.
+sees() {
+	kb=$(guest_ask "$1" mem '^guest: mem [0-9]' 60) || exit 1
+	cpus=$(guest_ask "$1" cpus '^guest: cpus [0-9]' 60) || exit 1
+	note "$1: $kb kB of $2 MB, $cpus processors of $3"
+	[ "$kb" -gt $(($2 * 1024 / 2)) ] || fail "the guest sees $kb kB of $2 MB"
+	[ "$cpus" = "$3" ] || fail "the guest sees $cpus processors of $3"
+}
+
+byte_at() { od -An -t u1 -j "$2" -N 1 "$1" | tr -d ' '; }
+u32_at() { od -An -t u4 -j "$2" -N 4 "$1" | tr -d ' '; }
+put_u32() {
+	# shellcheck disable=SC2059
+	printf "$(printf '\\%03o\\%03o\\%03o\\%03o' $(($1 & 255)) \
+		$(($1 >> 8 & 255)) $(($1 >> 16 & 255)) $(($1 >> 24 & 255)))"
+}
+
+# dm_state_at FILE: where the device model's state begins in a saved guest.
+# It is the last record but one, and starts with QEVM.
+dm_state_at() {
+	size=$(stat -c %s "$1")
+	from=$((size > 4194304 ? size - 4194304 : 0))
+	at=$(tail -c +$((from + 1)) "$1" | grep -aboF QEVM | head -n 1 | cut -d: -f1)
+	[ -n "$at" ] || fail "no device-model state in $1"
+	at=$((from + at))
+	[ "$(u32_at "$1" $((at - 16)))" = 3 ] ||
+		fail "no record of a device model before its state in $1"
+	echo "$at"
+}
+
+# cut_dm_state FILE NEW: a well-formed stream with half of the state.
+cut_dm_state() {
+	at=$(dm_state_at "$1") || exit 1
+	half=$((($(u32_at "$1" $((at - 12))) - 8) / 16 * 8))
+	note "state at $at, cut to $half bytes"
+	{
+		head -c $((at - 12)) "$1"
+		put_u32 $((half + 8))
+		tail -c +$((at - 7)) "$1" | head -c $((half + 8))
+		head -c 8 /dev/zero
+	} >"$2"
+}
+
+# flip_bit FILE PLACE: flips a bit of one byte.
+flip_bit() {
+	byte=$(($(byte_at "$1" "$2") ^ 64))
+	# shellcheck disable=SC2059
+	printf "$(printf '\\%03o' "$byte")" |
+		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# refused NAME FILE: xl restore fails soon, the device model says why.
+refused() {
+	started=$(now)
+	rm -f "$(dm_log "$1")"
+	must_fail "a damaged state was restored" x restore "$2"
+	[ $(($(now) - started)) -lt $((50 * PATIENCE)) ] || fail "the refusal took $(($(now) - started)) s"
+	note "the device model says: $(cat "$(dm_log "$1")")"
+	[ "$(grep -c . "$(dm_log "$1")")" = 1 ] || fail "not one line in the device model's log"
+	must "a half-restored domain is left" within 20 gone "$1"
+}
+
+# A guest that scenarios hand on to one another while nothing fails.
+shared_guest() {
+	if exists shared; then
+		guest_follow shared
+		count_now shared >/dev/null || exit 1
+		return
+	fi
+	guest_unfollow shared
+	rm -f "$guests"/shared.*
+	guest_config shared memory=192
+	guest_create shared
+	wait_up shared
+}
+
+# Saves the shared guest; it is gone then.
+saved_guest() {
+	shared_guest
+	saved_count=$(count_now shared) || exit 1
+	x save shared "$guests/shared.save" || fail "xl save failed"
+}
+
+# Brings it back, from the same file.
+restored_guest() {
+	guest_mark shared
+	x restore "$guests/shared.save" || fail "xl restore failed"
+	goes_on shared "$saved_count"
+}

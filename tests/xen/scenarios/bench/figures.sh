@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 3000
+# Measures xenram-dm and stock QEMU in turn, on the same guest. Each figure is
+# said as "figure NAME VALUE UNIT"; what limits it as "limit NAME VALUE TEXT".
+. /xt/lib.sh
+
+rounds=${BENCH_ROUNDS:-3}
+mb=256
+
+# Hundredths of a second since the host's start, without a process.
+clock() {
+	read -r up _ </proc/uptime
+	ticks=${up%.*}${up#*.}
+}
+
+figure() { say "figure $1$suffix $2 $3"; }
+limit() { say "limit $1 $2 $3"; }
+
+# timed COMMAND...: its duration in ms, in $ms.
+timed() {
+	clock
+	start=$ticks
+	"$@"
+	clock
+	ms=$(((ticks - start) * 10))
+}
+
+wrapper() {
+	cat >"$guests/dm-$1" <<-END
+	#!/bin/sh
+	read -r up _ </proc/uptime
+	echo "\$up" >$guests/exec-time
+	exec $2 "\$@"
+	END
+	chmod 755 "$guests/dm-$1"
+}
+
+# Notes when the device model of any domain reports readiness.
+watch_ready() {
+	xenstore-watch /local/domain/0/device-model 2>/dev/null |
+		while read -r path; do
+			case $path in
+			*/state) clock; echo "$ticks" >"$guests/ready-time" ;;
+			esac
+		done
+}
+
+ready_ms() {
+	at=$(cat "$guests/exec-time")
+	echo $((($(cat "$guests/ready-time") - ${at%.*}${at#*.}) * 10))
+}
+
+memory_of() { awk -v k="$2:" '$1 == k { print $2 }' "/proc/$1/smaps_rollup"; }
+
+up_quickly() { grep -aq '^guest: userspace up' "$guests/bench.serial"; }
+
+userspace() {
+	x create "$guests/bench.cfg" || fail "xl create failed"
+	until up_quickly; do
+		sleep 0.05
+		[ "$(now)" -lt "$give_up" ] || fail "the guest does not start"
+	done
+}
+
+state_size() {
+	at=$(dm_state_at "$1") || exit 1
+	echo $(($(u32_at "$1" $((at - 12))) - 8))
+}
+
+down_ms() {
+	guest_cmd bench "gap stop"
+	reply=$(wait_line bench '^guest: gap [0-9]' 60) || exit 1
+	reply=${reply#guest: gap }
+	echo "${reply%% *}"
+}
+
+processes() {
+	pid=$(dm_pid bench)
+	figure dm.pss "$(memory_of "$pid" Pss)" kB
+	figure dm.private_dirty "$(memory_of "$pid" Private_Dirty)" kB
+	figure dm.threads "$(awk '/^Threads/ { print $2 }' "/proc/$pid/status")" threads
+	figure dm.ready "$(ready_ms)" ms
+}
+
+saving() {
+	timed x save bench "$guests/bench.save"
+	figure guest.save "$ms" ms
+	figure state.size "$(state_size "$guests/bench.save")" bytes
+	timed x restore "$guests/bench.save"
+	figure guest.restore "$ms" ms
+	count_now bench >/dev/null
+	rm "$guests/bench.save"
+}
+
+migrating() {
+	guest_cmd bench "gap start"
+	count_now bench >/dev/null
+	count_now bench >/dev/null
+	migrate bench
+	figure guest.migrate.downtime "$(down_ms)" ms
+}
+
+one_round() {
+	guest_unfollow bench
+	rm -f "$guests"/bench.*
+	guest_config bench memory=$mb "device_model_override=\"$guests/dm-$1\""
+	guest_follow bench
+	give_up=$(($(now) + 300 * PATIENCE))
+	timed userspace
+	figure guest.userspace "$ms" ms
+	count_now bench >/dev/null
+	limit guest.userspace "$(guest_ask bench started '^guest: started' 30 |
+		tr -d .)0" "the guest's own start, by its clock"
+	processes
+	saving
+	migrating
+	x destroy bench
+}
+
+handed_over() { sed -n 's/.*handed over in \([0-9.]*\) ms.*/\1/p' "$(dm_log hand)"; }
+was_handed_over() { [ -n "$(handed_over)" ]; }
+
+# Kernel and ramdisk into guest memory, beside a program that only maps and
+# copies as many bytes.
+handing_over() {
+	guest_config hand memory=$mb 'device_model_args_hvm=["-xenram-debug"]' \
+		"device_model_override=\"$guests/dm-xenram\""
+	guest_create hand
+	must "no kernel was handed over" within 60 was_handed_over
+	figure dm.handover "$(handed_over)" ms
+	x destroy hand
+	guest_create hand -p
+	ms=$(map-copy "$(domid hand)" 0x2000000 /xt/guest/vmlinuz \
+		/xt/guest/initrd) || fail "map-copy failed"
+	limit dm.handover "$ms" "mapping and copying as many bytes"
+	x destroy hand
+}
+
+many_starts() { for _ in 1 2 3 4 5 6 7 8 9 10; do /bin/true; done; }
+copy() { head -c $((mb * 1048576)) /dev/zero >"$guests/copy"; }
+
+limits() {
+	sleep 60 &
+	limit dm.pss "$(memory_of $! Pss)" "a process that sleeps"
+	limit dm.private_dirty "$(memory_of $! Private_Dirty)" "a process that sleeps"
+	kill $!
+	limit dm.threads 1 "one thread"
+	timed many_starts
+	limit dm.ready $((ms / 10)) "start of a process that exits"
+	timed copy
+	limit guest.save "$ms" "writing the guest's memory to a file"
+	timed cat "$guests/copy" >/dev/null
+	limit guest.restore "$ms" "reading the guest's memory from a file"
+	rm "$guests/copy"
+}
+
+wrapper xenram /usr/libexec/xenram-dm
+wrapper qemu /usr/libexec/xen-qemu-system-i386
+watch_ready &
+suffix=
+limits
+round=0
+while [ "$round" -lt "$rounds" ]; do
+	round=$((round + 1))
+	suffix=
+	say "round $round of $rounds, xenram-dm"
+	handing_over
+	one_round xenram
+	suffix=.qemu
+	say "round $round of $rounds, stock QEMU"
+	one_round qemu
+done
