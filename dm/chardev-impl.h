@@ -62,6 +62,8 @@ struct chardev {
  * failure.
  */
 int chardev_connect(struct chardev *chardev, int in, int out);
+/* The same with copies of two descriptors that stay the caller's. */
+int chardev_connect_copies(struct chardev *chardev, int in, int out);
 void chardev_disconnect(struct chardev *chardev);
 
 /* Set filename.  -ENOMEM. */

@@ -58,20 +58,6 @@ static int open_pair(struct pty *pty, char path[PATH_MAX])
     return make_raw(pty->slave);
 }
 
-static int connect_pair(struct chardev *chardev, struct pty *pty)
-{
-    int in = fcntl(pty->master, F_DUPFD_CLOEXEC, 0);
-    int out = fcntl(pty->master, F_DUPFD_CLOEXEC, 0);
-
-    if (in >= 0 && out >= 0)
-        return chardev_connect(chardev, in, out);
-    if (in >= 0)
-        close(in);
-    if (out >= 0)
-        close(out);
-    return -EMFILE;
-}
-
 static int pty_open(struct chardev *chardev, char *args)
 {
     struct pty *pty;
@@ -93,7 +79,7 @@ static int pty_open(struct chardev *chardev, char *args)
     if (ret == 0)
         ret = chardev_name(chardev, "pty:%s", path);
     if (ret == 0)
-        ret = connect_pair(chardev, pty);
+        ret = chardev_connect_copies(chardev, pty->master, pty->master);
     if (ret)
         log_error("%s: cannot open a pty: %s", chardev->label, strerror(-ret));
     return ret;

@@ -38,21 +38,12 @@ static int make_nonblocking(int fd, int *before)
 static int stdio_connect(struct chardev *chardev, struct stdio *stdio)
 {
     int ret = make_nonblocking(STDIN_FILENO, &stdio->in_flags);
-    int in, out;
 
     if (ret == 0)
         ret = make_nonblocking(STDOUT_FILENO, &stdio->out_flags);
     if (ret)
         return ret;
-    in = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 0);
-    out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
-    if (in >= 0 && out >= 0)
-        return chardev_connect(chardev, in, out);
-    if (in >= 0)
-        close(in);
-    if (out >= 0)
-        close(out);
-    return -EMFILE;
+    return chardev_connect_copies(chardev, STDIN_FILENO, STDOUT_FILENO);
 }
 
 static int stdio_open(struct chardev *chardev, char *args)

@@ -3,6 +3,7 @@
 #include "dm/chardev-impl.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -392,6 +393,19 @@ err_close:
     if (out >= 0)
         close(out);
     return ret;
+}
+
+int chardev_connect_copies(struct chardev *chardev, int in, int out)
+{
+    in = fcntl(in, F_DUPFD_CLOEXEC, 0);
+    out = fcntl(out, F_DUPFD_CLOEXEC, 0);
+    if (in >= 0 && out >= 0)
+        return chardev_connect(chardev, in, out);
+    if (in >= 0)
+        close(in);
+    if (out >= 0)
+        close(out);
+    return -EMFILE;
 }
 
 /* ---- opening ---- */
