@@ -126,6 +126,8 @@ void fakexen_poke(uint32_t domid, uint64_t gpa, const void *buf, size_t len);
 
 /* Exchange the frames of two gfns; both must be RAM. */
 void fakexen_swap(uint32_t domid, uint64_t gfn, uint64_t other);
+/* The frame of from, which must be RAM, is under to from now on. */
+void fakexen_move(uint32_t domid, uint64_t from, uint64_t to);
 /* A fresh zeroed frame under gfn in place of the old one, which is freed. */
 void fakexen_replace(uint32_t domid, uint64_t gfn);
 

@@ -225,6 +225,19 @@ void fakexen_swap(uint32_t domid, uint64_t gfn, uint64_t other)
     fx_unlock();
 }
 
+void fakexen_move(uint32_t domid, uint64_t from, uint64_t to)
+{
+    int rc;
+
+    fx_lock();
+    rc = fx_relocate(fx_domain_must(domid), from, to);
+    fx_unlock();
+    if (rc) {
+        fx_die("move of gfn %#llx to %#llx: %s", (unsigned long long)from,
+               (unsigned long long)to, strerror(-rc));
+    }
+}
+
 void fakexen_replace(uint32_t domid, uint64_t gfn)
 {
     struct fx_domain *d;

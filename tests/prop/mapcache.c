@@ -34,6 +34,7 @@
 #define FIRST 0x100u /* first gfn of the pages in play */
 #define PAGES 192u   /* in play */
 #define SPARE 0x400u /* gfns that take the frames that left */
+#define STAGE 0xfffu /* where a new frame gets its number */
 #define READERS 4u
 #define CHANGES 3000u /* at least, and as many as it takes for */
 #define SEEN 10000u   /* accesses that could be judged */
@@ -231,8 +232,10 @@ static uint32_t change_page(unsigned page, uint32_t *seed)
     uint32_t old = fakexen_frame(DOMID, gfn);
 
     if (old == FAKEXEN_NO_FRAME) {
-        assert_int_equal(fakexen_balloon_in(DOMID, gfn, 1), 0);
-        stamp(gfn);
+        /* A frame without its number must not be seen in play. */
+        assert_int_equal(fakexen_balloon_in(DOMID, STAGE, 1), 0);
+        stamp(STAGE);
+        fakexen_move(DOMID, STAGE, gfn);
         return FAKEXEN_NO_FRAME;
     }
     if (next(seed) % 3 == 0) {
