@@ -4,8 +4,8 @@
 # What scenarios are written with. They run in dom0; the first thing that
 # fails ends the scenario.
 
-guests=/work/guests
-logs=/work/logs
+guests=/scratch/guests
+logs=/scratch/logs
 cr=$(printf '\r')
 
 note() { echo "--- $(cut -d' ' -f1 /proc/uptime) $*"; }
