@@ -8,7 +8,10 @@
  *
  * The owner makes the version of a page odd, changes the page, invalidates, and
  * makes the version even again.  A reader that found the same even version
- * before and after an access must have seen the frame of that version.
+ * before and after an access must have seen the frame of that version, and in
+ * it what it wrote at that version before.
+ *
+ *     tests/prop/mapcache [changes]
  */
 
 #include <errno.h>
@@ -36,9 +39,11 @@
 #define SPARE 0x400u /* gfns that take the frames that left */
 #define STAGE 0xfffu /* where a new frame gets its number */
 #define READERS 4u
-#define CHANGES 3000u /* at least, and as many as it takes for */
-#define SEEN 10000u   /* accesses that could be judged */
+#define SEEN 10000u /* accesses that could be judged, at least */
 #define PINS 4u
+#define GENERATIONS 65535u
+
+static unsigned long changes = 3000; /* at least */
 
 /* Words of a page: its frame, and one for each writer. */
 #define WRITER_WORD(reader) (16 + (reader))
@@ -49,14 +54,18 @@ struct model {
     _Atomic uint32_t version[PAGES];
     _Atomic uint32_t frame[PAGES]; /* FAKEXEN_NO_FRAME: a hole */
     atomic_bool stop;
-    atomic_uint stale, odd_errors;  /* what must not happen */
-    atomic_ulong seen, holes, busy; /* what must happen */
+    atomic_uint stale, lost, odd_errors;  /* what must not happen */
+    atomic_ulong seen, kept, holes, busy; /* what must happen */
 };
 
 struct reader {
     struct model *model;
     unsigned index;
     uint32_t seed;
+    struct written {
+        bool known;
+        uint32_t version, value;
+    } written[PAGES]; /* in this reader's word */
     struct pin {
         void *host;
         unsigned page;
@@ -108,37 +117,87 @@ static void judge(struct model *model, unsigned page, uint32_t version, int rc,
         atomic_fetch_add(&model->stale, 1);
 }
 
+/* An access at this version found value in the reader's own word. */
+static void judge_word(struct reader *reader, unsigned page, uint32_t version,
+                       uint32_t value)
+{
+    struct model *model = reader->model;
+    struct written *written = &reader->written[page];
+
+    if (!written->known || written->version != version ||
+        atomic_load(&model->version[page]) != version)
+        return;
+    atomic_fetch_add(&model->kept, 1);
+    if (value != written->value)
+        atomic_fetch_add(&model->lost, 1);
+}
+
+/* The reader wrote value into its word. */
+static void note_word(struct reader *reader, unsigned page, uint32_t version,
+                      uint32_t value)
+{
+    reader->written[page] = (struct written){
+        .known = version % 2 == 0 &&
+                 atomic_load(&reader->model->version[page]) == version,
+        .version = version,
+        .value = value,
+    };
+}
+
 static void do_lookup(struct reader *reader, unsigned page)
 {
     struct model *model = reader->model;
-    uint32_t version = atomic_load(&model->version[page]), frame = 0;
+    uint32_t version = atomic_load(&model->version[page]);
+    unsigned word = WRITER_WORD(reader->index);
+    uint32_t value = next(&reader->seed), frame = 0, found = 0;
+    bool more = page + 1 < PAGES && value % 4 == 0;
     void *host;
     int rc;
 
-    rc = xen_mapcache_lookup(model->cache, gpa_of(page), PAGE, &host);
+    rc = xen_mapcache_lookup(model->cache, gpa_of(page), PAGE << more, &host);
     if (rc == 0) {
         frame = load(host, 0);
-        ((volatile uint32_t *)host)[WRITER_WORD(reader->index)] = frame;
+        found = load(host, word);
     }
-    judge(model, page, version, rc, frame);
+    /* Perhaps the second page is the hole. */
+    if (rc == 0 || !more)
+        judge(model, page, version, rc, frame);
+    if (rc == 0) {
+        judge_word(reader, page, version, found);
+        ((volatile uint32_t *)host)[word] = value;
+        note_word(reader, page, version, value);
+    }
+}
+
+/* A copy has no reason to be refused. */
+static void judge_copy(struct model *model, int rc)
+{
+    if (rc == -EBUSY)
+        atomic_fetch_add(&model->odd_errors, 1);
 }
 
 static void do_copy(struct reader *reader, unsigned page)
 {
     struct model *model = reader->model;
-    uint32_t version = atomic_load(&model->version[page]), frame = 0;
+    uint32_t version = atomic_load(&model->version[page]);
+    unsigned word = WRITER_WORD(reader->index);
+    uint32_t words[WRITER_WORD(READERS)] = {0}, value = next(&reader->seed);
     int rc;
 
-    rc = xen_mapcache_read(model->cache, gpa_of(page), &frame, sizeof(frame),
+    rc = xen_mapcache_read(model->cache, gpa_of(page), words, sizeof(*words),
                            NULL);
-    if (rc == -EBUSY) {
-        /* A copy has no reason to be refused. */
-        atomic_fetch_add(&model->odd_errors, 1);
-    }
-    judge(model, page, version, rc, frame);
-    (void)xen_mapcache_write(model->cache,
-                             gpa_of(page) + 4 * WRITER_WORD(reader->index),
-                             &frame, sizeof(frame), NULL);
+    judge_copy(model, rc);
+    judge(model, page, version, rc, words[0]);
+    rc = xen_mapcache_read(model->cache, gpa_of(page) + 4 * word, &words[word],
+                           sizeof(*words), NULL);
+    judge_copy(model, rc);
+    if (rc == 0)
+        judge_word(reader, page, version, words[word]);
+    rc = xen_mapcache_write(model->cache, gpa_of(page) + 4 * word, &value,
+                            sizeof(value), NULL);
+    judge_copy(model, rc);
+    if (rc == 0)
+        note_word(reader, page, version, value);
 }
 
 static void do_pin(struct reader *reader, struct pin *pin, unsigned page)
@@ -302,14 +361,16 @@ static void change(struct model *model, struct departed *departed,
     xen_mapcache_quiescent();
 }
 
-static bool enough(const struct model *model, unsigned changes)
+static bool enough(const struct model *model, unsigned long done)
 {
-    return changes >= CHANGES && atomic_load(&model->seen) >= SEEN &&
+    return done >= changes && atomic_load(&model->seen) >= SEEN &&
+           atomic_load(&model->kept) >= SEEN / 10 &&
            atomic_load(&model->holes) >= SEEN / 100 &&
            atomic_load(&model->busy) > 0;
 }
 
-static void run(uint32_t seed, uint64_t budget_chunks, bool inject)
+static void run(uint32_t seed, uint64_t budget_chunks, bool inject,
+                unsigned before)
 {
     struct fakexen_domain domain = {
         .domid = DOMID, .pages = 2048, .maxmem = 4096};
@@ -319,7 +380,7 @@ static void run(uint32_t seed, uint64_t budget_chunks, bool inject)
         .budget = budget_chunks * CHUNK_PAGES * PAGE,
     };
     static struct model model;
-    struct reader readers[READERS] = {0};
+    static struct reader readers[READERS];
     struct departed departed = {.frame = FAKEXEN_NO_FRAME};
     pthread_t threads[READERS];
 
@@ -333,13 +394,15 @@ static void run(uint32_t seed, uint64_t budget_chunks, bool inject)
         atomic_store(&model.frame[page], fakexen_frame(DOMID, FIRST + page));
     }
     assert_int_equal(xen_mapcache_open(DOMID, &options, &model.cache), 0);
+    for (unsigned i = 0; i < before; i++)
+        xen_mapcache_invalidate(model.cache);
     for (unsigned i = 0; i < READERS; i++) {
         readers[i] =
             (struct reader){.model = &model, .index = i, .seed = seed + i + 1};
         assert_int_equal(
             pthread_create(&threads[i], NULL, read_on, &readers[i]), 0);
     }
-    for (unsigned i = 0; !enough(&model, i); i++)
+    for (unsigned long i = 0; !enough(&model, i); i++)
         change(&model, &departed, &seed);
     atomic_store(&model.stop, true);
     xen_mapcache_thread_offline();
@@ -353,36 +416,47 @@ static void run(uint32_t seed, uint64_t budget_chunks, bool inject)
     xen_mapcache_thread_offline();
 
     assert_int_equal(atomic_load(&model.stale), 0);
+    assert_int_equal(atomic_load(&model.lost), 0);
     assert_int_equal(atomic_load(&model.odd_errors), 0);
     assert_int_equal(fakexen_handles(), 0);
     assert_int_equal(fakexen_violations(), 0);
 }
 
-static void no_thread_sees_a_stale_frame(void **state)
+static void no_thread_sees_a_stale_frame_or_loses_a_write(void **state)
 {
     (void)state;
-    run(0x1234567, 1024, false);
+    run(0x1234567, 1024, false, 0);
 }
 
 static void nor_with_a_budget_that_evicts_all_the_time(void **state)
 {
     (void)state;
-    run(0x7654321, 8, false);
+    run(0x7654321, 8, false, 0);
 }
 
 static void nor_when_maps_fail(void **state)
 {
     (void)state;
-    run(0x2468ace, 16, true);
+    run(0x2468ace, 16, true, 0);
 }
 
-int main(void)
+static void nor_while_generations_begin_anew(void **state)
+{
+    (void)state;
+    run(0x13579bd, 16, false, GENERATIONS - 50);
+}
+
+int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(no_thread_sees_a_stale_frame),
+        cmocka_unit_test(no_thread_sees_a_stale_frame_or_loses_a_write),
         cmocka_unit_test(nor_with_a_budget_that_evicts_all_the_time),
         cmocka_unit_test(nor_when_maps_fail),
+        cmocka_unit_test(nor_while_generations_begin_anew),
     };
+
+    if (argc > 1)
+        changes = strtoul(argv[1], NULL, 0);
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
