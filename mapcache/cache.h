@@ -20,6 +20,7 @@
 
 #include "mapcache/chunk.h"
 #include "mapcache/foreign.h"
+#include "mapcache/holes.h"
 
 struct cache_counters {
     _Atomic uint64_t misses, map_calls, map_errors, holes, evictions,
@@ -43,6 +44,7 @@ struct xen_mapcache {
     bool waiting;                /* some chunk may wait for being dropped */
     uint64_t started, completed; /* synchronisations */
     uint64_t retired_at;         /* started, when a chunk was last retired */
+    struct holes holes;
 
     struct cache_counters counters;
 };

@@ -71,28 +71,33 @@ bool chunk_valid(const struct chunk_table *table, uint64_t index,
     return true;
 }
 
+static bool all_good(const int error[], unsigned pages)
+{
+    for (unsigned page = 0; page < pages; page++)
+        if (error[page])
+            return false;
+    return true;
+}
+
 uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
                          const int error[])
 {
     _Atomic uint64_t *bits = &table->valid[index * table->valid_words];
-    uint64_t full = CHUNK_FULL;
+    uint64_t word;
 
+    if (all_good(error, table->pages))
+        return CHUNK_FULL;
     for (unsigned i = 0; i < table->valid_words; i++) {
-        uint64_t word = 0;
-
+        word = 0;
         for (unsigned j = 0; j < WORD_BITS; j++) {
             unsigned page = i * WORD_BITS + j;
 
-            if (page >= table->pages)
-                break;
-            if (error[page] == 0)
+            if (page < table->pages && error[page] == 0)
                 word |= UINT64_C(1) << j;
-            else
-                full = 0;
         }
         atomic_store_explicit(&bits[i], word, memory_order_relaxed);
     }
-    return full;
+    return 0;
 }
 
 void chunk_store(struct chunk_table *table, uint64_t index, uint64_t word)

@@ -8,7 +8,6 @@
  *   EMPTY    nothing is known
  *   MAPPED   mapped; with the cache's generation: may be looked up and pinned
  *   RETIRED  mapped, right frames, but about to be dropped: no new users
- *   ABSENT   not mapped, because all of its pages were holes
  *
  * A chunk whose generation is not the cache's was invalidated.  It is stale, or
  * quarantined as long as it is pinned.
@@ -27,7 +26,6 @@ enum chunk_state {
     CHUNK_EMPTY = 0,
     CHUNK_MAPPED = 1,
     CHUNK_RETIRED = 2,
-    CHUNK_ABSENT = 3,
 };
 
 #define CHUNK_STATE UINT64_C(0x3)
@@ -64,10 +62,13 @@ struct chunk_table {
 int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages);
 void chunk_table_fini(struct chunk_table *table);
 
-/* Pages [first, first + nr) of chunk index are all valid. */
+/* Pages [first, first + nr) of chunk index, not full, are all valid. */
 bool chunk_valid(const struct chunk_table *table, uint64_t index,
                  unsigned first, unsigned nr);
-/* Take over the errors of a map; returns CHUNK_FULL or 0. */
+/*
+ * Take over the errors of a map; returns CHUNK_FULL or 0.  The bits of a full
+ * chunk are not written, and so take no memory.
+ */
 uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
                          const int error[]);
 

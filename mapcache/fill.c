@@ -37,67 +37,90 @@ static int probe(struct xen_mapcache *cache, uint64_t gfn)
 
     cache_count(&cache->counters.map_calls);
     rc = foreign_page_map(&cache->foreign, gfn, &page);
-    if (rc == -EFAULT || rc == -ESRCH)
+    if (rc == 0) {
+        foreign_page_unmap(&cache->foreign, page);
+    } else if (rc == -EFAULT) {
         cache_count(&cache->counters.holes);
-    else if (rc)
-        cache_count(&cache->counters.map_errors);
-    if (rc)
-        return rc;
-    foreign_page_unmap(&cache->foreign, page);
-    return 0;
+        holes_note_page(&cache->holes, gfn);
+    } else {
+        cache_count(rc == -ESRCH ? &cache->counters.holes
+                                 : &cache->counters.map_errors);
+    }
+    return rc;
 }
 
-/*
- * With no reader and no pin in the chunk, whose word is word.  Returns what is
- * wrong with the first bad page of [first, first + nr).
- */
+/* What is wrong with the first bad page of [first, first + nr). */
+static int first_error(struct xen_mapcache *cache, uint64_t index,
+                       unsigned first, unsigned nr, const int error[])
+{
+    int rc = 0;
+
+    for (unsigned page = first; page < first + nr && rc == 0; page++) {
+        rc = foreign_page_error(error[page]);
+        if (rc == -EFAULT)
+            holes_note_page(&cache->holes, first_gfn(cache, index) + page);
+    }
+    if (rc)
+        cache_count(&cache->counters.holes);
+    return rc;
+}
+
+/* With no reader and no pin in the chunk, whose word is word. */
 static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
                      unsigned first, unsigned nr)
 {
     uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
-    uint64_t full, mapped = cache->mapped - chunk_is_mapped(word);
+    uint64_t mapped = cache->mapped - chunk_is_mapped(word);
+    void *host = cache_host(cache, index);
     int error[FOREIGN_PAGES_MAX];
     int rc;
 
     cache_count(&cache->counters.map_calls);
-    rc = foreign_map(&cache->foreign, cache_host(cache, index),
-                     first_gfn(cache, index), cache->table.pages, error);
+    rc = foreign_map(&cache->foreign, host, first_gfn(cache, index),
+                     cache->table.pages, error);
     if (rc < 0) {
         cache_count(&cache->counters.map_errors);
         chunk_store(&cache->table, index, CHUNK_EMPTY);
         cache->mapped = mapped;
         return rc;
     }
-    full = chunk_set_valid(&cache->table, index, error);
-    if (rc == 0 && foreign_drop(cache_host(cache, index),
-                                UINT64_C(1) << cache->shift) == 0) {
-        chunk_store(&cache->table, index,
-                    (key & CHUNK_GENERATION) | CHUNK_ABSENT);
+    if (rc == 0 && foreign_drop(host, UINT64_C(1) << cache->shift) == 0) {
+        if (chunk_is_mapped(word))
+            chunk_store(&cache->table, index, CHUNK_EMPTY);
         cache->mapped = mapped;
+        holes_note_chunk(&cache->holes, index);
     } else {
-        chunk_store(&cache->table, index, key | full);
+        key |= chunk_set_valid(&cache->table, index, error);
+        chunk_store(&cache->table, index, key);
         cache->mapped = mapped + 1;
     }
-    for (unsigned page = first; page < first + nr; page++) {
-        if (error[page]) {
-            cache_count(&cache->counters.holes);
-            return foreign_page_error(error[page]);
-        }
-    }
-    return 0;
+    return first_error(cache, index, first, nr, error);
+}
+
+/* A page of [first, first + nr) was absent a moment ago. */
+static bool known_hole(struct xen_mapcache *cache, uint64_t index,
+                       unsigned first, unsigned nr)
+{
+    if (!holes_find_page(&cache->holes, first_gfn(cache, index) + first, nr))
+        return false;
+    cache_count(&cache->counters.holes);
+    return true;
 }
 
 /*
  * A page of a current chunk was a hole when the chunk was mapped.  Xen tells
- * when a page goes, not when one comes, so the page is asked for each time.  If
- * it is there now, the chunk has to be mapped anew.
+ * when a page goes, not when one comes, so the page is asked for again.  If it
+ * is there now, the chunk has to be mapped anew.
  */
 static int refresh(struct xen_mapcache *cache, uint64_t index, unsigned page,
                    unsigned flags)
 {
     uint64_t word;
-    int rc = probe(cache, first_gfn(cache, index) + page);
+    int rc;
 
+    if (known_hole(cache, index, page, 1))
+        return -EFAULT;
+    rc = probe(cache, first_gfn(cache, index) + page);
     if (rc)
         return rc;
     if (!(flags & CACHE_MAY_WAIT))
@@ -128,19 +151,14 @@ static int fill_current(struct xen_mapcache *cache, uint64_t index,
 {
     uint64_t word = chunk_load(&cache->table, index);
     unsigned page;
-    int rc;
 
-    if (chunk_state(word) == CHUNK_ABSENT) {
-        rc = probe(cache, first_gfn(cache, index) + first);
-        if (rc == 0)
-            rc = cache_make_room(cache, flags & CACHE_STRICT);
-        return rc ? rc : map_chunk(cache, index, word, first, nr);
-    }
     while (chunk_state(word) == CHUNK_RETIRED) {
         chunk_swap(&cache->table, index, &word,
                    (word & ~CHUNK_STATE) | CHUNK_MAPPED | CHUNK_REFERENCED);
         word = chunk_load(&cache->table, index);
     }
+    if (word & CHUNK_FULL)
+        return 0;
     page = first_hole(cache, index, first, nr);
     if (page == first + nr)
         return 0;
@@ -151,10 +169,12 @@ static int fill_locked(struct xen_mapcache *cache, uint64_t index,
                        unsigned first, unsigned nr, unsigned flags)
 {
     uint64_t word = chunk_load(&cache->table, index);
-    int rc;
+    int rc = 0;
 
-    if (chunk_state(word) != CHUNK_EMPTY && cache_is_current(cache, word))
+    if (chunk_is_mapped(word) && cache_is_current(cache, word))
         return fill_current(cache, index, first, nr, flags);
+    if (known_hole(cache, index, first, nr))
+        return -EFAULT;
     if (chunk_is_mapped(word)) {
         /* A pin that raced with the invalidate shows by the end of grace. */
         if (!cache_grace_passed(cache))
@@ -162,7 +182,13 @@ static int fill_locked(struct xen_mapcache *cache, uint64_t index,
         if (chunk_pins(chunk_load(&cache->table, index)))
             return -EBUSY;
     } else {
-        rc = cache_make_room(cache, flags & CACHE_STRICT);
+        if (holes_take_chunk(&cache->holes, index)) {
+            rc = probe(cache, first_gfn(cache, index) + first);
+            if (rc == -EFAULT)
+                holes_note_chunk(&cache->holes, index);
+        }
+        if (rc == 0)
+            rc = cache_make_room(cache, flags & CACHE_STRICT);
         if (rc)
             return rc;
     }

@@ -42,8 +42,6 @@ static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
          index < table->nr;
          index = chunk_next_used(table, index + 1, table->nr)) {
         word = chunk_load(table, index);
-        if (chunk_state(word) == CHUNK_ABSENT && !cache_is_current(cache, word))
-            chunk_store(table, index, CHUNK_EMPTY);
         if (!is_waiting(cache, word))
             continue;
         if (chunk_pins(word)) {
@@ -204,6 +202,7 @@ void xen_mapcache_invalidate(struct xen_mapcache *cache)
     }
     key = (generation + 1) << CHUNK_GENERATION_SHIFT | CHUNK_MAPPED;
     atomic_store_explicit(&cache->key, key, memory_order_release);
+    holes_forget(&cache->holes);
     cache_note_retired(cache);
     cache_synchronize_unlock(cache);
 }
@@ -221,6 +220,7 @@ int xen_mapcache_invalidate_range(struct xen_mapcache *cache, uint64_t gpa,
     cache_count(&cache->counters.invalidates);
     pthread_mutex_lock(&cache->mutex);
     expire_range(cache, gpa >> cache->shift, last + 1);
+    holes_forget(&cache->holes);
     cache_note_retired(cache);
     cache_synchronize_unlock(cache);
     return 0;

@@ -29,8 +29,10 @@
  * once, check the copy, use the copy.
  *
  * Holes.  Xen tells when a page leaves the guest, not when one comes.  A page
- * that was absent is asked for again at each access, at the price of a call for
- * this page alone.
+ * that was absent when it was accessed stays so for accesses of the next
+ * millisecond at most, or until the next invalidate of any kind; then it is
+ * asked for again, at the price of a call for this page alone.  A page that
+ * nobody accessed while it was absent is found at once.
  */
 
 #include <stddef.h>

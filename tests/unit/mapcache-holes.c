@@ -7,12 +7,29 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/mapcache-guest.h"
 #include "xenram/mapcache.h"
+
+/* Linked with --wrap for clock_gettime: time goes on when a test says so. */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
+
+static uint64_t now_us = 1;
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
+{
+    (void)clock;
+    ts->tv_sec = (time_t)(now_us / 1000000);
+    ts->tv_nsec = (long)(now_us % 1000000 * 1000);
+    return 0;
+}
+
+/* As the header says: at most this long is a hole remembered. */
+#define REMEMBERED_US 1000u
 
 static void pages_are_counted_from_the_offset(void **state)
 {
@@ -61,13 +78,61 @@ static void a_hole_costs_one_page_and_never_its_chunk(void **state)
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     pages = fakexen_pages(FAKEXEN_MAP);
     for (int i = 0; i < 10; i++) {
+        now_us += REMEMBERED_US;
         assert_int_equal(guest_shown(cache, gfn), -EFAULT);
         assert_int_equal(guest_shown(cache, gfn + 1),
                          fakexen_frame(DOMID, gfn + 1));
     }
-    assert_true(fakexen_pages(FAKEXEN_MAP) - pages <= 10);
+    assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + 10);
     assert_int_equal(guest_stats(cache).holes, 11);
     assert_int_equal(guest_stats(cache).misses, 1);
+}
+
+static void a_hole_is_asked_for_once_a_millisecond(void **state)
+{
+    /* In a mapped chunk, in one of holes alone, and each byte of an access. */
+    static const uint64_t gpas[] = {0x305 * PAGE, HOLE_GPA, HOLE_GPA + CHUNK};
+    struct xen_mapcache *cache = *state;
+    uint64_t calls;
+    uint8_t byte;
+
+    fakexen_balloon_out(DOMID, 0x305, 1);
+    for (size_t i = 0; i < NR(gpas); i++) {
+        assert_int_equal(xen_mapcache_read(cache, gpas[i], &byte, 1, NULL),
+                         -EFAULT);
+        calls = fakexen_calls(FAKEXEN_MAP);
+        for (unsigned at = 0; at < PAGE; at++) {
+            assert_int_equal(
+                xen_mapcache_read(cache, gpas[i] + at, &byte, 1, NULL),
+                -EFAULT);
+        }
+        now_us += REMEMBERED_US - 1;
+        assert_int_equal(xen_mapcache_read(cache, gpas[i], &byte, 1, NULL),
+                         -EFAULT);
+        assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls);
+        now_us += 1;
+        assert_int_equal(xen_mapcache_read(cache, gpas[i], &byte, 1, NULL),
+                         -EFAULT);
+        assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls + 1);
+    }
+    assert_int_equal(guest_stats(cache).holes, NR(gpas) * (PAGE + 3));
+}
+
+/* As many as the library may ever have room for, and some. */
+static void probing_many_holes_forgets_the_first_and_no_more(void **state)
+{
+    struct xen_mapcache *cache = *state;
+    uint64_t calls;
+
+    fakexen_balloon_out(DOMID, 0x300, 0x100);
+    for (uint64_t gfn = 0x300; gfn < 0x400; gfn++)
+        assert_int_equal(guest_shown(cache, gfn), -EFAULT);
+    calls = fakexen_calls(FAKEXEN_MAP);
+    assert_int_equal(guest_shown(cache, 0x3ff), -EFAULT);
+    assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls);
+    assert_int_equal(guest_shown(cache, 0x300), -EFAULT);
+    assert_int_equal(fakexen_mappings(), 0);
+    assert_int_equal(guest_stats(cache).mapped, 0);
 }
 
 static void a_page_that_came_is_seen_without_an_invalidate(void **state)
@@ -79,12 +144,50 @@ static void a_page_that_came_is_seen_without_an_invalidate(void **state)
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     assert_int_equal(fakexen_balloon_in(DOMID, gfn, 2), 0);
     guest_stamp();
+    now_us += REMEMBERED_US;
     assert_int_equal(guest_shown(cache, gfn), fakexen_frame(DOMID, gfn));
     assert_int_equal(guest_shown(cache, gfn + 1),
                      fakexen_frame(DOMID, gfn + 1));
     assert_int_equal(guest_shown(cache, gfn + 2),
                      fakexen_frame(DOMID, gfn + 2));
     assert_int_equal(fakexen_mappings(), 1);
+}
+
+static void a_page_nobody_missed_is_seen_at_once(void **state)
+{
+    struct xen_mapcache *cache = *state;
+    const uint64_t gfn = 0x305;
+
+    fakexen_balloon_out(DOMID, gfn, 2);
+    assert_int_equal(guest_shown(cache, gfn), -EFAULT);
+    assert_int_equal(fakexen_balloon_in(DOMID, gfn, 2), 0);
+    guest_stamp();
+    assert_int_equal(guest_shown(cache, gfn + 1),
+                     fakexen_frame(DOMID, gfn + 1));
+    /* The chunk was mapped for it, and so this page is there as well. */
+    assert_int_equal(guest_shown(cache, gfn), fakexen_frame(DOMID, gfn));
+}
+
+static void an_invalidate_forgets_holes(void **state)
+{
+    static const uint64_t gfns[] = {0x305, HOLE_GPA / PAGE};
+    struct xen_mapcache *cache = *state;
+
+    fakexen_balloon_out(DOMID, 0x305, 1);
+    for (size_t i = 0; i < NR(gfns); i++) {
+        assert_int_equal(guest_shown(cache, gfns[i]), -EFAULT);
+        assert_int_equal(fakexen_balloon_in(DOMID, gfns[i], 1), 0);
+        guest_stamp();
+        assert_int_equal(guest_shown(cache, gfns[i]), -EFAULT);
+        if (i == 0) {
+            xen_mapcache_invalidate(cache);
+        } else {
+            assert_int_equal(
+                xen_mapcache_invalidate_range(cache, gfns[i] * PAGE, 1), 0);
+        }
+        assert_int_equal(guest_shown(cache, gfns[i]),
+                         fakexen_frame(DOMID, gfns[i]));
+    }
 }
 
 static void a_page_that_came_beside_a_pin_is_copied(void **state)
@@ -126,17 +229,21 @@ static void a_page_that_came_waits_for_looked_up_pointers(void **state)
 static void a_chunk_of_holes_is_not_mapped(void **state)
 {
     struct xen_mapcache *cache = *state;
+    const uint64_t gfn = HOLE_GPA / PAGE;
     uint64_t pages;
 
-    assert_int_equal(guest_shown(cache, HOLE_GPA / PAGE), -EFAULT);
+    assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     assert_int_equal(fakexen_mappings(), 0);
     assert_int_equal(guest_stats(cache).mapped, 0);
     pages = fakexen_pages(FAKEXEN_MAP);
-    assert_int_equal(guest_shown(cache, HOLE_GPA / PAGE + 3), -EFAULT);
-    assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + 1);
-    assert_int_equal(fakexen_balloon_in(DOMID, HOLE_GPA / PAGE + 3, 1), 0);
-    assert_int_equal(guest_read(cache, HOLE_GPA / PAGE + 3), 0);
-    assert_int_equal(guest_shown(cache, HOLE_GPA / PAGE), -EFAULT);
+    assert_int_equal(guest_shown(cache, gfn + 3), -EFAULT);
+    now_us += REMEMBERED_US;
+    assert_int_equal(guest_shown(cache, gfn), -EFAULT);
+    assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + 2);
+    assert_int_equal(fakexen_balloon_in(DOMID, gfn + 3, 1), 0);
+    now_us += REMEMBERED_US;
+    assert_int_equal(guest_read(cache, gfn + 3), 0);
+    assert_int_equal(guest_shown(cache, gfn), -EFAULT);
 }
 
 static void a_page_that_cannot_be_mapped_is_a_hole(void **state)
@@ -149,6 +256,7 @@ static void a_page_that_cannot_be_mapped_is_a_hole(void **state)
     assert_int_equal(guest_shown(cache, 0x204), -ENOMEM);
     assert_int_equal(guest_shown(cache, 0x205), fakexen_frame(DOMID, 0x205));
     fakexen_refuse(DOMID, 0x203, 0);
+    now_us += REMEMBERED_US;
     assert_int_equal(guest_shown(cache, 0x203), fakexen_frame(DOMID, 0x203));
 }
 
@@ -187,7 +295,11 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         GUEST_WITH_CACHE(pages_are_counted_from_the_offset),
         GUEST_WITH_CACHE(a_hole_costs_one_page_and_never_its_chunk),
+        GUEST_WITH_CACHE(a_hole_is_asked_for_once_a_millisecond),
+        GUEST_WITH_CACHE(probing_many_holes_forgets_the_first_and_no_more),
         GUEST_WITH_CACHE(a_page_that_came_is_seen_without_an_invalidate),
+        GUEST_WITH_CACHE(a_page_nobody_missed_is_seen_at_once),
+        GUEST_WITH_CACHE(an_invalidate_forgets_holes),
         GUEST_WITH_CACHE(a_page_that_came_beside_a_pin_is_copied),
         GUEST_WITH_CACHE(a_page_that_came_waits_for_looked_up_pointers),
         GUEST_WITH_CACHE(a_chunk_of_holes_is_not_mapped),
