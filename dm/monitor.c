@@ -8,11 +8,11 @@
 
 #include "dm/chardev.h"
 #include "dm/machine.h"
+#include "dm/mapcache-counters.h"
 #include "dm/pci.h"
 #include "dm/qmp-commands.h"
 #include "dm/qmp.h"
 
-#include "xenram/mapcache.h"
 #include "xenram/ram.h"
 
 #define EOL "\r\n"
@@ -45,32 +45,14 @@ static void info_ram(FILE *out, const struct machine *machine)
     }
 }
 
+static void print_counter(void *opaque, const char *name, uint64_t value)
+{
+    fprintf(opaque, "%s: %" PRIu64 EOL, name, value);
+}
+
 static void info_mapcache(FILE *out, const struct machine *machine)
 {
-    struct xen_mapcache_stats stats;
-
-    xen_mapcache_get_stats(machine->cache, &stats);
-    const struct {
-        const char *name;
-        uint64_t value;
-    } lines[] = {
-        {"window bytes", stats.window},
-        {"chunk bytes", stats.chunk},
-        {"budget bytes", stats.budget},
-        {"mapped bytes", stats.mapped},
-        {"pinned chunks", stats.pinned},
-        {"quarantined chunks", stats.quarantined},
-        {"stale chunks", stats.stale},
-        {"misses", stats.misses},
-        {"map calls", stats.map_calls},
-        {"map errors", stats.map_errors},
-        {"holes", stats.holes},
-        {"evictions", stats.evictions},
-        {"invalidates", stats.invalidates},
-    };
-
-    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
-        fprintf(out, "%s: %" PRIu64 EOL, lines[i].name, lines[i].value);
+    mapcache_counters(machine, print_counter, out);
 }
 
 static void info_pci(FILE *out, const struct machine *machine)

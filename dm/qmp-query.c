@@ -5,6 +5,7 @@
 
 #include "dm/chardev.h"
 #include "dm/machine.h"
+#include "dm/mapcache-counters.h"
 #include "dm/pci.h"
 #include "dm/qmp-commands.h"
 
@@ -237,6 +238,21 @@ struct json_object *qmp_query_hotpluggable_cpus(struct qmp_call *call,
         json_object_array_add(list, item);
     }
     return list;
+}
+
+static void put_counter(void *opaque, const char *name, uint64_t value)
+{
+    put(opaque, name, json_object_new_uint64(value));
+}
+
+struct json_object *qmp_query_mapcache(struct qmp_call *call,
+                                       struct qmp_error *error)
+{
+    struct json_object *result = json_object_new_object();
+
+    (void)error;
+    mapcache_counters(call->context->machine, put_counter, result);
+    return result;
 }
 
 static struct json_object *describe_fdset(const struct qmp_fdset_entry *entries,

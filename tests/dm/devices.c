@@ -386,6 +386,21 @@ static void strings_in_holes_do_no_harm(void **state)
     in_child(touch_holes);
 }
 
+static int64_t counter(const char *name)
+{
+    struct json_object *object, *value;
+    struct qmp_peer peer;
+    int64_t count;
+
+    qmp_open_peer(&peer, dm.qmp_path);
+    object = qmp_call(&peer, "query-xenram-mapcache", NULL);
+    CHECK(json_object_object_get_ex(object, name, &value));
+    count = json_object_get_int64(value);
+    json_object_put(object);
+    qmp_close_peer(&peer);
+    return count;
+}
+
 static void change_frames(void)
 {
     static const char before[] = "before the swap\n";
@@ -395,9 +410,14 @@ static void change_frames(void)
     fakexen_poke(DOMID, 0x10000, before, sizeof(before));
     fakexen_poke(DOMID, 0x11000, after, sizeof(after));
     print_by_outsb(before, 0x10000, false);
+    CHECK_EQUAL(counter("invalidates"), 0);
+    CHECK_EQUAL(counter("misses"), 1);
+    CHECK_EQUAL(counter("mapped-bytes"), counter("chunk-bytes"));
     fakexen_swap(DOMID, 0x10, 0x11);
     CHECK_EQUAL(fakexen_invalidate(DOMID, 1), 0);
     print_by_outsb(after, 0x10000, false);
+    CHECK_EQUAL(counter("invalidates"), 1);
+    CHECK_EQUAL(counter("misses"), 2);
     CHECK(logged("guest: before the swap"));
     CHECK(logged("guest: after the swap"));
     end();

@@ -39,6 +39,7 @@ void fake_machine_reset(void)
 {
     memset(&fake, 0, sizeof(fake));
     fake.machine.nr_vcpus = 3;
+    fake.misses = 17;
     fake.machine.status = MACHINE_PRELAUNCH;
     fake.machine.serials[0] = &serial;
 }
@@ -159,5 +160,5 @@ void xen_mapcache_get_stats(const struct xen_mapcache *cache,
     (void)cache;
     memset(stats, 0, sizeof(*stats));
     stats->window = UINT64_C(1) << 40;
-    stats->misses = 17;
+    stats->misses = fake.misses;
 }

@@ -15,6 +15,7 @@ struct fake_machine {
     int stop_fails, save_fails, wake_fails; /* -errno to return */
     bool saved_live;
     size_t save_bytes; /* what a save writes */
+    uint64_t misses;   /* of the map cache */
 };
 
 /* One machine at a time; it belongs to the caller's test. */

@@ -79,7 +79,7 @@ static void each_info_shows_the_machine(void **state)
                      "rom\r\n");
     says("info ram", "private  -                     4          4\r\n");
     says("info mapcache", "misses: 17\r\n");
-    says("info mapcache", "window bytes: 1099511627776\r\n");
+    says("info mapcache", "window-bytes: 1099511627776\r\n");
     says("info pci", "00:03.0 5853:0001 xen-platform\r\n");
     says("info pci", "BAR0: I/O, 0x100 bytes, at 0xc000\r\n");
     says("info pci", "BAR1: memory, 0x1000 bytes, off\r\n");

@@ -133,6 +133,25 @@ static void older_and_longer_answers_have_what_libxl_reads(void **state)
     client_hang_up(client);
 }
 
+static void the_counters_of_the_map_cache_are_live(void **state)
+{
+    struct client *client =
+        client_log_in(*state, ((struct fixture *)*state)->path);
+    const char *ask = "{\"execute\":\"query-xenram-mapcache\"}";
+
+    assert_string_equal(
+        client_ask(client, ask),
+        "{\"return\":{\"window-bytes\":1099511627776,\"chunk-bytes\":0,"
+        "\"budget-bytes\":0,\"mapped-bytes\":0,\"pinned-chunks\":0,"
+        "\"quarantined-chunks\":0,\"stale-chunks\":0,\"misses\":17,"
+        "\"map-calls\":0,\"map-errors\":0,\"holes\":0,\"evictions\":0,"
+        "\"invalidates\":0}}");
+    fake.misses = UINT64_MAX;
+    assert_non_null(
+        strstr(client_ask(client, ask), "\"misses\":18446744073709551615"));
+    client_hang_up(client);
+}
+
 static void each_pci_function_has_a_qdev_id(void **state)
 {
     static struct pci_function function, hidden;
@@ -387,14 +406,21 @@ static void the_number_of_kept_descriptors_is_bounded(void **state)
 
 static void a_probe_gets_answers_without_a_guest(void **state)
 {
-    static const char *const refused[] = {
-        "cont",          "stop",
-        "query-chardev", "query-cpus-fast",
-        "query-pci",     "query-cpus",
-        "system_wakeup", "add-fd",
-        "query-vnc",     "system_reset",
-        "query-fdsets",  "query-block",
-        "device_del",    "query-hotpluggable-cpus"};
+    static const char *const refused[] = {"cont",
+                                          "stop",
+                                          "query-chardev",
+                                          "query-cpus-fast",
+                                          "query-pci",
+                                          "query-cpus",
+                                          "system_wakeup",
+                                          "add-fd",
+                                          "query-vnc",
+                                          "system_reset",
+                                          "query-fdsets",
+                                          "query-block",
+                                          "device_del",
+                                          "query-hotpluggable-cpus",
+                                          "query-xenram-mapcache"};
     struct fixture *fixture = *state;
     struct client *client;
 
@@ -424,6 +450,7 @@ int main(void)
         TEST_STARTED(commands_wait_for_negotiation),
         TEST_STARTED(what_libxl_asks_is_answered),
         TEST_STARTED(older_and_longer_answers_have_what_libxl_reads),
+        TEST_STARTED(the_counters_of_the_map_cache_are_live),
         TEST_STARTED(each_pci_function_has_a_qdev_id),
         TEST_STARTED(refusals_have_a_class_and_advice),
         TEST_STARTED(failures_of_the_machine_reach_the_client),
