@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "mapcache/epoch.h"
+#include "mapcache/probes.h"
 
 void cache_synchronize_unlock(struct xen_mapcache *cache)
 {
@@ -78,6 +79,7 @@ static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
     cache_count(&cache->counters.map_calls);
     rc = foreign_map(&cache->foreign, host, first_gfn(cache, index),
                      cache->table.pages, error);
+    PROBE_MAP(index << cache->shift, cache->mask + 1, rc);
     if (rc < 0) {
         cache_count(&cache->counters.map_errors);
         chunk_store(&cache->table, index, CHUNK_EMPTY);

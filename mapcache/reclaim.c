@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "mapcache/epoch.h"
+#include "mapcache/probes.h"
 
 /* Mapped, but no longer to be used: retired, or of an older generation. */
 static bool is_waiting(const struct xen_mapcache *cache, uint64_t word)
@@ -45,6 +46,7 @@ static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
         if (!is_waiting(cache, word))
             continue;
         if (chunk_pins(word)) {
+            PROBE_RANGE(quarantine, index << cache->shift, cache->mask + 1);
             pinned = true;
         } else if (max == 0) {
             left++;
@@ -113,6 +115,7 @@ static uint64_t retire(struct xen_mapcache *cache, uint64_t nr)
             continue;
         }
         if (clock_step(cache, index)) {
+            PROBE_RANGE(evict, index << cache->shift, cache->mask + 1);
             cache_count(&cache->counters.evictions);
             retired++;
         }
@@ -191,6 +194,7 @@ void xen_mapcache_invalidate(struct xen_mapcache *cache)
 {
     uint64_t key, generation;
 
+    PROBE_RANGE(invalidate, UINT64_C(0), cache->size);
     cache_count(&cache->counters.invalidates);
     pthread_mutex_lock(&cache->mutex);
     key = atomic_load_explicit(&cache->key, memory_order_relaxed);
@@ -217,6 +221,7 @@ int xen_mapcache_invalidate_range(struct xen_mapcache *cache, uint64_t gpa,
     if (gpa > cache->size || len > cache->size - gpa)
         return -ERANGE;
     last = (gpa + len - 1) >> cache->shift;
+    PROBE_RANGE(invalidate, gpa, len);
     cache_count(&cache->counters.invalidates);
     pthread_mutex_lock(&cache->mutex);
     expire_range(cache, gpa >> cache->shift, last + 1);
