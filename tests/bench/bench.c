@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 double bench_now(void)
@@ -44,13 +43,16 @@ static double median(double values[BENCH_ROUNDS])
 void bench_print(const char *name, double value, const char *unit,
                  const char *limit_name, double limit)
 {
-    printf("%s\t%.2f\t%s\t%s\t%.2f\t%.2f\n", name, value, unit, limit_name,
-           limit, value / limit);
+    printf("%s\t%.2f\t%s\t%s\t%.2f\t", name, value, unit, limit_name, limit);
+    if (limit > 0)
+        printf("%.2f\n", value / limit);
+    else
+        printf("-\n");
     fflush(stdout);
 }
 
-void bench_run(const char *name, bench_fn *fn, const char *limit_name,
-               bench_fn *limit, void *opaque)
+void bench_run_as(const char *name, const char *unit, bench_fn *fn,
+                  const char *limit_name, bench_fn *limit, void *opaque)
 {
     double values[BENCH_ROUNDS], limits[BENCH_ROUNDS];
 
@@ -60,22 +62,36 @@ void bench_run(const char *name, bench_fn *fn, const char *limit_name,
         values[i] = fn(opaque);
         limits[i] = limit(opaque);
     }
-    bench_print(name, median(values), "ns", limit_name, median(limits));
+    bench_print(name, median(values), unit, limit_name, median(limits));
 }
 
-int main(int argc, char **argv)
+void bench_run(const char *name, bench_fn *fn, const char *limit_name,
+               bench_fn *limit, void *opaque)
 {
-    static const struct {
-        const char *name;
-        void (*run)(void);
-    } benches[] = {
-        {"mapcache", bench_mapcache},
-        {"ram", bench_ram},
-        {"migrate", bench_migrate},
-    };
+    bench_run_as(name, "ns", fn, limit_name, limit, opaque);
+}
 
-    for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
-        if (argc < 2 || strcmp(argv[1], benches[i].name) == 0)
-            benches[i].run();
-    return 0;
+static double percentile_99(double values[], unsigned nr)
+{
+    qsort(values, nr, sizeof(*values), compare);
+    return values[nr - 1 - nr / 100];
+}
+
+void bench_p99(const char *name, bench_fn *fn, const char *limit_name,
+               bench_fn *limit, void *opaque, unsigned nr)
+{
+    double *values = calloc(2 * nr, sizeof(*values));
+    double *limits = values + nr;
+
+    if (!values)
+        bench_die("out of memory");
+    fn(opaque);
+    limit(opaque);
+    for (unsigned i = 0; i < nr; i++) {
+        values[i] = fn(opaque);
+        limits[i] = limit(opaque);
+    }
+    bench_print(name, percentile_99(values, nr), "ns", limit_name,
+                percentile_99(limits, nr));
+    free(values);
 }

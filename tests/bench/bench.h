@@ -4,8 +4,8 @@
 
 /*
  * A benchmark measures an operation and, in the same run, what the machine
- * could do at best.  Each figure is a median over rounds and one line of
- * tab-separated text:
+ * could do at best.  Each figure is a median over rounds, or what its name
+ * says, and one line of tab-separated text:
  *
  *   name  value  unit  what limits it  the limit's value  value / limit
  */
@@ -14,7 +14,7 @@
 
 #define BENCH_ROUNDS 11
 
-/* Nanoseconds of one operation, measured once. */
+/* Nanoseconds of one operation (or another figure), measured once. */
 typedef double bench_fn(void *opaque);
 
 double bench_now(void); /* ns */
@@ -25,10 +25,17 @@ void bench_use(uint64_t value);
 /* Rounds of both alternate, so that both see the same machine. */
 void bench_run(const char *name, bench_fn *fn, const char *limit_name,
                bench_fn *limit, void *opaque);
+void bench_run_as(const char *name, const char *unit, bench_fn *fn,
+                  const char *limit_name, bench_fn *limit, void *opaque);
+/* The 99th percentile of nr operations, each measured alone. */
+void bench_p99(const char *name, bench_fn *fn, const char *limit_name,
+               bench_fn *limit, void *opaque, unsigned nr);
 void bench_print(const char *name, double value, const char *unit,
                  const char *limit_name, double limit);
 
 void bench_mapcache(void);
+void bench_mapcache_invalidate(void);
+void bench_mapcache_miss(void);
 void bench_ram(void);
 void bench_migrate(void);
 

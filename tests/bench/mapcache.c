@@ -1,109 +1,221 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+/* What is mapped already: hits, pins, reverse lookups. */
+
+#include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "tests/bench/bench.h"
+#include "tests/bench/guest.h"
 #include "tests/fakexen/fakexen.h"
 #include "xenram/mapcache.h"
 
-#define DOMID 1u
-#define PAGE 4096u
-#define CHUNK (UINT64_C(1) << 20)
-#define GUEST (UINT64_C(8) << 30)
-#define SAME_GPA ((UINT64_C(5) << 30) + 77 * CHUNK + 3 * PAGE)
 #define OPS 2000000u
+#define MAX_PINS 65536u
+#define CHUNKS (GUEST / CHUNK)
+
+struct hit {
+    size_t len;
+    uint64_t align; /* of the start, in the guest's memory */
+    uint64_t skew;  /* added to it */
+};
 
 struct setting {
     struct xen_mapcache *cache;
     uint8_t *window;
-    uint64_t *table; /* a word for each chunk */
-    _Atomic uint64_t word;
-    unsigned chunks; /* to have mapped when an invalidate comes */
+    uint64_t *table;         /* a word for each chunk */
+    _Atomic uint64_t *words; /* the same, to count in */
+    struct hit hit;
+    void **ring; /* nr pins, the oldest at next */
+    unsigned nr, next;
+    uint64_t seed;
 };
 
-/* RAM above 4 GiB, without holes. */
-static uint64_t random_gpa(uint64_t *seed)
+static inline uint64_t random_start(const struct hit *hit, uint64_t *seed)
 {
-    *seed ^= *seed << 13;
-    *seed ^= *seed >> 7;
-    *seed ^= *seed << 17;
-    return (UINT64_C(4) << 30) + (*seed & (GUEST - PAGE));
+    /* A start that is skewed out of the last unit would end behind RAM. */
+    uint64_t units = GUEST / hit->align - 2;
+
+    return RAM +
+           (next_random(seed) & (GUEST - 1)) / hit->align % units * hit->align +
+           hit->skew;
 }
 
-static void *must_look_up(struct xen_mapcache *cache, uint64_t gpa)
+static double hits(struct setting *s, uint64_t seed)
 {
-    void *host;
-
-    if (xen_mapcache_lookup(cache, gpa, PAGE, &host))
-        bench_die("a lookup failed");
-    return host;
-}
-
-static double hit_random(void *opaque)
-{
-    struct setting *s = opaque;
-    uint64_t seed = 88172645463325252, sum = 0;
+    uint64_t sum = 0;
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)must_look_up(s->cache, random_gpa(&seed));
+        sum += (uintptr_t)guest_look_up(s->cache, random_page(&seed), PAGE);
     bench_use(sum);
     return (bench_now() - start) / OPS;
 }
 
-static double load_random(void *opaque)
+static double loads(struct setting *s, uint64_t seed)
 {
-    struct setting *s = opaque;
-    uint64_t seed = 88172645463325252, sum = 0, gpa;
+    uint64_t sum = 0, gpa;
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++) {
-        gpa = random_gpa(&seed);
+        gpa = random_page(&seed);
         sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
     }
     bench_use(sum);
     return (bench_now() - start) / OPS;
 }
 
-static double hit_same(void *opaque)
+static double hit_random(void *opaque)
+{
+    return hits(opaque, SEED);
+}
+
+static double load_random(void *opaque)
+{
+    return loads(opaque, SEED);
+}
+
+static double hit_length(void *opaque)
 {
     struct setting *s = opaque;
-    uint64_t sum = 0;
+    uint64_t seed = SEED, sum = 0;
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)must_look_up(s->cache, SAME_GPA);
+        sum += (uintptr_t)guest_look_up(s->cache, random_start(&s->hit, &seed),
+                                        s->hit.len);
     bench_use(sum);
     return (bench_now() - start) / OPS;
 }
 
-static double load_same(void *opaque)
+static double load_length(void *opaque)
 {
     struct setting *s = opaque;
-    volatile uint64_t *entry = &s->table[SAME_GPA / CHUNK];
-    uint64_t sum = 0;
+    uint64_t seed = SEED, sum = 0, gpa;
     double start = bench_now();
 
-    for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)s->window + *entry;
+    for (unsigned i = 0; i < OPS; i++) {
+        gpa = random_start(&s->hit, &seed);
+        sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
+    }
     bench_use(sum);
     return (bench_now() - start) / OPS;
 }
 
-static double pin_unpin(void *opaque)
+/* ---- two threads ------------------------------------------------------ */
+
+struct runner {
+    unsigned cpu;
+    struct setting *setting;
+    double (*run)(struct setting *s, uint64_t seed);
+    uint64_t seed;
+    double ns; /* out */
+    pthread_barrier_t *barrier;
+};
+
+static void *run_one(void *opaque)
+{
+    struct runner *runner = opaque;
+    cpu_set_t cpus;
+
+    /* Left alone, both may run on one processor for most of the time. */
+    CPU_ZERO(&cpus);
+    CPU_SET(runner->cpu, &cpus);
+    pthread_setaffinity_np(pthread_self(), sizeof(cpus), &cpus);
+    xen_mapcache_thread_online();
+    pthread_barrier_wait(runner->barrier);
+    runner->ns = runner->run(runner->setting, runner->seed);
+    xen_mapcache_thread_offline();
+    return NULL;
+}
+
+/* What nr threads do in a microsecond, all together. */
+static double rate(struct setting *s, unsigned nr,
+                   double (*run)(struct setting *s, uint64_t seed))
+{
+    struct runner runners[2];
+    pthread_barrier_t barrier;
+    pthread_t threads[2];
+    double per_us = 0;
+
+    pthread_barrier_init(&barrier, NULL, nr);
+    for (unsigned i = 0; i < nr; i++) {
+        runners[i] = (struct runner){i, s, run, SEED + i, 0, &barrier};
+        if (pthread_create(&threads[i], NULL, run_one, &runners[i]))
+            bench_die("no thread");
+    }
+    for (unsigned i = 0; i < nr; i++) {
+        pthread_join(threads[i], NULL);
+        per_us += 1e3 / runners[i].ns;
+    }
+    pthread_barrier_destroy(&barrier);
+    return per_us;
+}
+
+static double hit_by_two(void *opaque)
+{
+    return rate(opaque, 2, hits);
+}
+
+static double hit_by_one(void *opaque)
+{
+    return rate(opaque, 1, hits);
+}
+
+static double load_by_two(void *opaque)
+{
+    return rate(opaque, 2, loads);
+}
+
+static double load_by_one(void *opaque)
+{
+    return rate(opaque, 1, loads);
+}
+
+/* ---- pins ------------------------------------------------------------- */
+
+static double pin_unpin_same(void *opaque)
 {
     struct setting *s = opaque;
     double start = bench_now();
     void *host;
 
     for (unsigned i = 0; i < OPS; i++) {
-        if (xen_mapcache_pin(s->cache, SAME_GPA, PAGE, &host))
+        if (xen_mapcache_pin(s->cache, RAM + 77 * CHUNK, PAGE, &host))
             bench_die("a pin failed");
         xen_mapcache_unpin(s->cache, host, PAGE);
+    }
+    return (bench_now() - start) / OPS;
+}
+
+static double two_atomics_same(void *opaque)
+{
+    struct setting *s = opaque;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < OPS; i++) {
+        atomic_fetch_add(&s->words[77], 256);
+        atomic_fetch_sub(&s->words[77], 256);
+    }
+    return (bench_now() - start) / OPS;
+}
+
+/* The oldest of nr pins goes, a new one comes. */
+static double pin_unpin(void *opaque)
+{
+    struct setting *s = opaque;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < OPS; i++) {
+        void **slot = &s->ring[s->next++ % s->nr];
+
+        xen_mapcache_unpin(s->cache, *slot, PAGE);
+        if (xen_mapcache_pin(s->cache, random_page(&s->seed), PAGE, slot))
+            bench_die("a pin failed");
     }
     return (bench_now() - start) / OPS;
 }
@@ -111,11 +223,18 @@ static double pin_unpin(void *opaque)
 static double two_atomics(void *opaque)
 {
     struct setting *s = opaque;
+    uint8_t **ring = (uint8_t **)s->ring;
+    uint64_t seed = SEED, gpa;
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++) {
-        atomic_fetch_add(&s->word, 256);
-        atomic_fetch_sub(&s->word, 256);
+        uint8_t **slot = &ring[i % s->nr];
+
+        atomic_fetch_sub(&s->words[(uint64_t)(*slot - s->window) / CHUNK], 256);
+        gpa = random_page(&seed);
+        atomic_fetch_add(&s->words[gpa / CHUNK], 256);
+        /* What is there is needed; a store of it costs as much. */
+        *(uint8_t *volatile *)slot = *slot;
     }
     return (bench_now() - start) / OPS;
 }
@@ -127,7 +246,7 @@ static double reverse(void *opaque)
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++) {
-        if (xen_mapcache_gpa(s->cache, s->window + i, &gpa))
+        if (xen_mapcache_gpa(s->cache, s->window + i * 4099ull, &gpa))
             bench_die("a pointer was not found");
         sum += gpa;
     }
@@ -143,8 +262,8 @@ static double subtract(void *opaque)
     double start = bench_now();
 
     for (unsigned i = 0; i < OPS; i++) {
-        gpa = (uintptr_t)(s->window + i) - (uintptr_t)*window;
-        if (gpa >= GUEST)
+        gpa = (uintptr_t)(s->window + i * 4099ull) - (uintptr_t)*window;
+        if (gpa >= RAM + GUEST)
             bench_die("a pointer was not found");
         sum += gpa;
     }
@@ -152,115 +271,85 @@ static double subtract(void *opaque)
     return (bench_now() - start) / OPS;
 }
 
-/* The answer alone: what is mapped again and dropped is not counted. */
-static double invalidate(void *opaque)
-{
-    struct setting *s = opaque;
-    const unsigned rounds = s->chunks > 1000 ? 2 : 16;
-    double start, sum = 0;
+/* ---- all -------------------------------------------------------------- */
 
-    for (unsigned round = 0; round < rounds; round++) {
-        for (unsigned i = 0; i < s->chunks; i++)
-            must_look_up(s->cache, (UINT64_C(4) << 30) + i * CHUNK);
-        start = bench_now();
-        xen_mapcache_invalidate(s->cache);
-        sum += bench_now() - start;
+static void bench_hits(struct setting *s)
+{
+    static const struct {
+        const char *name;
+        struct hit hit;
+    } rows[] = {
+        {"mapcache.hit.64k", {64 << 10, 64 << 10, 0}},
+        {"mapcache.hit.1m", {1 << 20, 1 << 20, 0}},
+        {"mapcache.hit.across.4k", {4 << 10, 1 << 20, (1 << 20) - 2048}},
+        {"mapcache.hit.across.1m", {1 << 20, 1 << 20, 1 << 19}},
+    };
+
+    bench_run("mapcache.hit.random", hit_random, "array load and add",
+              load_random, s);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        s->hit = rows[i].hit;
+        bench_run(rows[i].name, hit_length, "array load and add", load_length,
+                  s);
     }
-    return sum / rounds;
+    bench_run_as("mapcache.hit.2threads", "1/us", hit_by_two, "one thread",
+                 hit_by_one, s);
+    bench_run_as("mapcache.hit.2threads.loads", "1/us", load_by_two,
+                 "one thread", load_by_one, s);
 }
 
-/*
- * Misses with the costs of a map call as measured in a PV dom0, in proportion:
- * a call is 65 pages.  What one page costs that is read in a fresh cache, when
- * all pages are read in order, and when one of each 2 MiB is.
- */
-#define MISS_CALL_NS 6500
-#define MISS_PAGE_NS 100
-#define MISS_BYTES (UINT64_C(64) << 20)
-
-struct miss {
-    uint32_t chunk;
-    uint64_t stride;
-};
-
-static double miss(void *opaque)
+static void bench_outstanding(struct setting *s, unsigned nr)
 {
-    const struct miss *m = opaque;
-    struct xen_mapcache_options options = {.chunk = m->chunk};
-    struct xen_mapcache *cache;
-    double start, time;
-    uint64_t nr = 0;
-
-    if (xen_mapcache_open(DOMID, &options, &cache))
-        bench_die("no map cache");
-    start = bench_now();
-    for (uint64_t at = 0; at < MISS_BYTES; at += m->stride, nr++)
-        must_look_up(cache, (UINT64_C(4) << 30) + at);
-    time = bench_now() - start;
-    xen_mapcache_close(cache);
-    return time / (double)nr;
-}
-
-static double one_page(void *opaque)
-{
-    (void)opaque;
-    return MISS_CALL_NS + MISS_PAGE_NS;
-}
-
-static void bench_misses(void)
-{
-    static const uint32_t chunks[] = {16 << 10, 64 << 10, 256 << 10, 1 << 20,
-                                      2 << 20};
-    struct miss m;
     char name[48];
 
-    fakexen_latency(FAKEXEN_MAP, MISS_CALL_NS, MISS_PAGE_NS);
-    for (unsigned i = 0; i < 2 * sizeof(chunks) / sizeof(chunks[0]); i++) {
-        m.chunk = chunks[i / 2];
-        m.stride = i % 2 ? 2 << 20 : PAGE;
-        snprintf(name, sizeof(name), "mapcache.miss.%s.%uk",
-                 i % 2 ? "sparse" : "sequential", m.chunk >> 10);
-        bench_run(name, miss, "one call for one page", one_page, &m);
-    }
-    fakexen_latency(FAKEXEN_MAP, 0, 0);
+    s->nr = nr;
+    s->next = 0;
+    for (unsigned i = 0; i < nr; i++)
+        if (xen_mapcache_pin(s->cache, random_page(&s->seed), PAGE,
+                             &s->ring[i]))
+            bench_die("a pin failed");
+    snprintf(name, sizeof(name), "mapcache.pin_unpin.%u", nr);
+    bench_run(name, pin_unpin, "two atomic operations", two_atomics, s);
+    snprintf(name, sizeof(name), "mapcache.reverse.%u", nr);
+    bench_run(name, reverse, "subtract and compare", subtract, s);
+    for (unsigned i = 0; i < nr; i++)
+        xen_mapcache_unpin(s->cache, s->ring[i], PAGE);
+}
+
+static void bench_pins(struct setting *s)
+{
+    static const unsigned outstanding[] = {1, 16, 256, 4096, MAX_PINS};
+    uint64_t calls = fakexen_calls(FAKEXEN_MAP);
+
+    bench_run("mapcache.pin_unpin.same", pin_unpin_same,
+              "two atomic operations", two_atomics_same, s);
+    for (unsigned i = 0; i < sizeof(outstanding) / sizeof(outstanding[0]); i++)
+        bench_outstanding(s, outstanding[i]);
+    bench_print("mapcache.pin_unpin.map_calls",
+                (double)(fakexen_calls(FAKEXEN_MAP) - calls), "calls", "none",
+                0);
 }
 
 void bench_mapcache(void)
 {
-    static const unsigned chunks[] = {0, 64, 4096};
-    struct fakexen_domain domain = {
-        .domid = DOMID, .low_max = 256, .pages = GUEST / PAGE + 256};
-    struct xen_mapcache_options options = {.budget = GUEST};
-    struct setting s = {0};
-    char name[32];
+    struct setting s = {.seed = SEED};
 
-    fakexen_reset();
-    /* Low memory up to gfn 256, the rest from 4 GiB on. */
-    fakexen_create(&domain);
-    s.table = calloc((GUEST + (UINT64_C(4) << 30)) / CHUNK, sizeof(*s.table));
-    if (!s.table || xen_mapcache_open(DOMID, &options, &s.cache))
-        bench_die("no map cache");
-    for (uint64_t gpa = 0; gpa < GUEST; gpa += CHUNK)
-        must_look_up(s.cache, (UINT64_C(4) << 30) + gpa);
-    s.window = (uint8_t *)must_look_up(s.cache, UINT64_C(4) << 30) -
-               (UINT64_C(4) << 30);
-    bench_run("mapcache.hit.random", hit_random, "array load and add",
-              load_random, &s);
-    bench_run("mapcache.hit.same", hit_same, "load and add", load_same, &s);
-    bench_run("mapcache.pin_unpin", pin_unpin, "two atomic operations",
-              two_atomics, &s);
-    bench_run("mapcache.reverse", reverse, "subtract and compare", subtract,
-              &s);
-    xen_mapcache_invalidate(s.cache);
-    xen_mapcache_reclaim(s.cache, 0);
-    for (unsigned i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
-        s.chunks = chunks[i];
-        snprintf(name, sizeof(name), "mapcache.invalidate.%u", s.chunks);
-        bench_run(name, invalidate, "two atomic operations", two_atomics, &s);
-    }
+    guest_create();
+    s.cache = guest_open(GUEST);
+    s.table = calloc((RAM + GUEST) / CHUNK, sizeof(*s.table));
+    s.words = calloc((RAM + GUEST) / CHUNK, sizeof(*s.words));
+    s.ring = calloc(MAX_PINS, sizeof(*s.ring));
+    if (!s.table || !s.words || !s.ring)
+        bench_die("out of memory");
+    for (uint64_t gpa = RAM; gpa < RAM + GUEST; gpa += CHUNK)
+        guest_look_up(s.cache, gpa, PAGE);
+    s.window = (uint8_t *)guest_look_up(s.cache, RAM, PAGE) - RAM;
+    bench_hits(&s);
+    bench_pins(&s);
     xen_mapcache_close(s.cache);
-    bench_misses();
     xen_mapcache_thread_offline();
     free(s.table);
+    free((void *)s.words);
+    free(s.ring);
     fakexen_reset();
 }

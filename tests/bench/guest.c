@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "tests/bench/guest.h"
+
+#include <sys/mman.h>
+
+#include <xenforeignmemory.h>
+
+#include "tests/bench/bench.h"
+#include "tests/fakexen/fakexen.h"
+#include "xenram/mapcache.h"
+
+void guest_create(void)
+{
+    /* Low memory up to gfn 256, the rest from 4 GiB on. */
+    struct fakexen_domain domain = {
+        .domid = DOMID, .low_max = 256, .pages = GUEST / PAGE + 256};
+
+    fakexen_reset();
+    fakexen_create(&domain);
+}
+
+struct xen_mapcache *guest_open(uint64_t budget)
+{
+    struct xen_mapcache_options options = {.budget = budget};
+    struct xen_mapcache *cache;
+
+    if (xen_mapcache_open(DOMID, &options, &cache))
+        bench_die("no map cache");
+    return cache;
+}
+
+void *guest_look_up(struct xen_mapcache *cache, uint64_t gpa, size_t len)
+{
+    void *host;
+
+    if (xen_mapcache_lookup(cache, gpa, len, &host))
+        bench_die("a lookup failed");
+    return host;
+}
+
+static void *reserve(void *at, size_t len)
+{
+    void *host =
+        mmap(at, len, PROT_NONE,
+             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0),
+             -1, 0);
+
+    if (host == MAP_FAILED)
+        bench_die("mmap");
+    return host;
+}
+
+double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget)
+{
+    xenforeignmemory_handle *handle = xenforeignmemory_open(NULL, 0);
+    uint8_t *window = reserve(NULL, bytes);
+    xen_pfn_t gfns[512];
+    int errors[512];
+    double start, time;
+
+    if (!handle)
+        bench_die("no foreign memory");
+    start = bench_now();
+    for (uint64_t at = 0; at < bytes; at += chunk) {
+        for (uint64_t i = 0; i < chunk / PAGE; i++)
+            gfns[i] = (RAM + at) / PAGE + i;
+        if (!xenforeignmemory_map2(
+                handle, DOMID, window + at, PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_FIXED, chunk / PAGE, gfns, errors))
+            bench_die("a map failed");
+        if (at >= budget)
+            reserve(window + at - budget, chunk);
+    }
+    time = bench_now() - start;
+    munmap(window, bytes);
+    xenforeignmemory_close(handle);
+    return time;
+}
