@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+
+#include "tests/unit/ram-env.h"
+
+/* Lengths that the owner was told last. */
+struct told {
+    unsigned times;
+    uint64_t old_length, new_length;
+};
+
+static void on_resized(struct xen_ram_block *block, uint64_t old_length,
+                       uint64_t new_length, void *opaque)
+{
+    struct told *told = opaque;
+
+    assert_int_equal(xen_ram_used_length(block), new_length);
+    *told = (struct told){told->times + 1, old_length, new_length};
+}
+
+static void restored_pages_are_adopted_and_not_touched(void **state)
+{
+    struct env *env = *state;
+    struct told told = {0};
+    struct xen_ram_spec spec = {
+        .idstr = "rom",
+        .kind = XEN_RAM_VISIBLE,
+        .flags = XEN_RAM_ROM | XEN_RAM_RESIZEABLE,
+        .gfn = HOME,
+        .size = 2 * PAGE,
+        .max_length = 8 * PAGE,
+        .resized = on_resized,
+        .opaque = &told,
+    };
+    struct xen_ram_block *rom;
+    uint8_t byte = 0;
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 4), 0);
+    fakexen_poke(DOMID, BAR * PAGE, "x", 1);
+    xen_ram_set_phase(env->ram, XEN_RAM_LOADING);
+    rom = must_alloc(env, &spec);
+    assert_int_equal(xen_ram_gfn(rom), XEN_RAM_NO_GFN);
+    assert_int_equal(xen_ram_read(env->ram, rom, 0, &byte, 1), -EFAULT);
+    assert_int_equal(xen_ram_write(env->ram, rom, 0, &byte, 1), -EFAULT);
+    assert_int_equal(xen_ram_relocate(env->ram, rom, BAR), -EINVAL);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 9 * PAGE), -E2BIG);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, UINT64_MAX - 1, PAGE),
+                     -EINVAL);
+    assert_int_equal(xen_ram_gfn(rom), XEN_RAM_NO_GFN);
+    /* Taken over and taken back. */
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 2 * PAGE), 0);
+    assert_int_equal(xen_ram_read(env->ram, rom, 0, &byte, 1), 0);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, XEN_RAM_NO_GFN, 2 * PAGE), 0);
+    assert_int_equal(xen_ram_read(env->ram, rom, 0, &byte, 1), -EFAULT);
+
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 4 * PAGE - 9), 0);
+    assert_int_equal(told.times, 1);
+    assert_int_equal(told.old_length, 2 * PAGE);
+    assert_int_equal(told.new_length, 4 * PAGE);
+    assert_int_equal(xen_ram_gfn(rom), BAR);
+    assert_int_equal(xen_ram_size(rom), 4 * PAGE - 9);
+    assert_types(BAR, 4, FAKEXEN_RAM_RW);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
+    assert_types(BAR, 4, FAKEXEN_RAM_RO);
+    assert_int_equal(xen_ram_read(env->ram, rom, 0, &byte, 1), 0);
+    assert_int_equal(byte, 'x');
+    assert_int_equal(fakexen_calls(FAKEXEN_POPULATE), 0);
+    assert_int_equal(fakexen_calls(FAKEXEN_DECREASE), 0);
+
+    xen_ram_set_phase(env->ram, XEN_RAM_RESET);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, HOME, PAGE), -EPERM);
+    assert_int_equal(xen_ram_resize(env->ram, rom, PAGE), 0);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 1);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        RAM_TEST(restored_pages_are_adopted_and_not_touched),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+#include <errno.h>
+
+#include "tests/unit/ram-env.h"
+
+static void visible_memory_is_charged_exactly_and_zeroed(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block = visible(env, "v", XEN_RAM_RESIZEABLE, 5000);
+
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 2);
+    assert_filled(env, block, 0, 2 * PAGE, 0);
+    assert_types(HOME, 2, FAKEXEN_RAM_RW);
+    assert_types(HOME + 2, 8, FAKEXEN_HOLE);
+    fill(env, block, 0, 2 * PAGE, 0x44);
+
+    assert_int_equal(xen_ram_resize(env->ram, block, 10 * PAGE), 0);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 10);
+    assert_filled(env, block, 0, 5000, 0x44);
+    assert_filled(env, block, 5000, 10 * PAGE - 5000, 0);
+
+    assert_int_equal(xen_ram_resize(env->ram, block, 1), 0);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 1);
+    assert_types(HOME + 1, 9, FAKEXEN_HOLE);
+    assert_int_equal(xen_ram_resize(env->ram, block, 100), 0);
+    assert_filled(env, block, 0, 1, 0x44);
+    assert_filled(env, block, 1, 99, 0);
+
+    xen_ram_free(env->ram, block);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
+    assert_types(HOME, 1, FAKEXEN_HOLE);
+}
+
+static void large_extents_come_first(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_spec spec = {
+        .idstr = "v",
+        .kind = XEN_RAM_VISIBLE,
+        .gfn = HOME + 510,
+        .size = (2 + 3 * 512 + 5) * PAGE,
+    };
+    struct xen_ram_block *block;
+
+    /* Two pages up to the boundary, three large extents, five pages. */
+    block = must_alloc(env, &spec);
+    assert_int_equal(fakexen_calls(FAKEXEN_POPULATE), 3);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 3 * 512 + 7);
+    fakexen_reset_counters();
+    xen_ram_free(env->ram, block);
+    assert_true(fakexen_calls(FAKEXEN_DECREASE) <= 4);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
+}
+
+/* A page in the first large extent is refused in the first call only. */
+static void refuse_the_first_extent(enum fakexen_kind kind, void *opaque)
+{
+    unsigned *calls = opaque;
+
+    if (kind == FAKEXEN_POPULATE) {
+        ++*calls;
+        fakexen_refuse(DOMID, HOME + 100, *calls == 1 ? ENOMEM : 0);
+    }
+}
+
+static void where_no_large_extent_is_left_pages_do(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block;
+    unsigned calls = 0;
+
+    fakexen_set_hook(refuse_the_first_extent, &calls);
+    block = visible(env, "v", 0, 1100 * PAGE);
+    fakexen_set_hook(NULL, NULL);
+    assert_int_equal(calls, 1 + 3);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 1100);
+    assert_filled(env, block, 0, 1100 * PAGE, 0);
+}
+
+static void a_guest_without_room_is_told_so(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_spec spec = {
+        .idstr = "vram", .kind = XEN_RAM_VISIBLE, .gfn = HOME};
+    struct xen_ram_block *block;
+
+    fakexen_set_maxmem(DOMID, env->tot + 700);
+    spec.size = 701 * PAGE;
+    assert_int_equal(xen_ram_alloc(env->ram, &spec, &block), -ENOSPC);
+    assert_error_says(env, "'vram'");
+    assert_error_says(env, "videoram");
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
+    assert_types(HOME, 701, FAKEXEN_HOLE);
+    assert_null(xen_ram_find(env->ram, "vram"));
+    spec.size = 700 * PAGE;
+    must_alloc(env, &spec);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 700);
+}
+
+static void a_rom_is_read_only_for_the_guest_alone(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *rom =
+        visible(env, "rom", XEN_RAM_ROM | XEN_RAM_RESIZEABLE, 2 * PAGE);
+    uint8_t byte;
+
+    assert_types(HOME, 2, FAKEXEN_RAM_RO);
+    fill(env, rom, 0, 2 * PAGE, 0x55);
+    fakexen_peek(DOMID, HOME * PAGE + 77, &byte, 1);
+    assert_int_equal(byte, 0x55);
+    assert_int_equal(xen_ram_resize(env->ram, rom, 5 * PAGE), 0);
+    assert_types(HOME, 5, FAKEXEN_RAM_RO);
+    assert_int_equal(xen_ram_relocate(env->ram, rom, BAR), 0);
+    assert_types(BAR, 5, FAKEXEN_RAM_RO);
+    assert_types(HOME, 5, FAKEXEN_HOLE);
+    assert_filled(env, rom, 0, 2 * PAGE, 0x55);
+    assert_filled(env, rom, 2 * PAGE, 3 * PAGE, 0);
+}
+
+static void a_page_that_refuses_changes_nothing(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "block", XEN_RAM_RESIZEABLE, 300 * PAGE);
+
+    fill(env, block, 0, 300 * PAGE, 0x77);
+    fakexen_refuse(DOMID, HOME + 555, ENOMEM);
+    assert_int_equal(xen_ram_resize(env->ram, block, 700 * PAGE), -ENOSPC);
+    fakexen_refuse(DOMID, BAR + 222, ENOMEM);
+    assert_true(xen_ram_relocate(env->ram, block, BAR) < 0);
+    assert_int_equal(xen_ram_gfn(block), HOME);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 300);
+    assert_types(HOME, 300, FAKEXEN_RAM_RW);
+    assert_types(HOME + 300, 600, FAKEXEN_HOLE);
+    assert_types(BAR, 300, FAKEXEN_HOLE);
+    assert_filled(env, block, 0, 300 * PAGE, 0x77);
+}
+
+static void a_failed_shrink_keeps_the_length(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "block", XEN_RAM_RESIZEABLE, 1200 * PAGE);
+
+    fill(env, block, 0, 1200 * PAGE, 0x78);
+    fakexen_fail(FAKEXEN_DECREASE, 1, 1, EPERM);
+    assert_int_equal(xen_ram_resize(env->ram, block, PAGE), -EPERM);
+    assert_int_equal(xen_ram_size(block), 1200 * PAGE);
+    assert_filled(env, block, 0, 1200 * PAGE, 0x78);
+    /* In the middle: the length is right again, what was gone is zero. */
+    fakexen_fail(FAKEXEN_DECREASE, 2, 1, EPERM);
+    assert_int_equal(xen_ram_resize(env->ram, block, PAGE), -EPERM);
+    assert_int_equal(xen_ram_size(block), 1200 * PAGE);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 1200);
+    assert_filled(env, block, 0, PAGE, 0x78);
+}
+
+static void a_shrink_passes_over_pages_that_the_guest_took(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "block", XEN_RAM_RESIZEABLE, 100 * PAGE);
+
+    fakexen_balloon_out(DOMID, HOME + 40, 3);
+    fakexen_balloon_out(DOMID, HOME + 99, 1);
+    assert_int_equal(xen_ram_resize(env->ram, block, 10 * PAGE), 0);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 10);
+    assert_types(HOME + 10, 90, FAKEXEN_HOLE);
+}
+
+/*
+ * Every call that an operation makes fails once: it gives an error, and the
+ * block, its content and the guest are as they were.
+ */
+enum operation { ALLOC, GROW, RELOCATE, NR_OPERATIONS };
+
+static int operate(struct env *env, enum operation operation,
+                   struct xen_ram_block *block)
+{
+    static const struct xen_ram_spec spec = {
+        .idstr = "other",
+        .kind = XEN_RAM_VISIBLE,
+        .flags = XEN_RAM_ROM,
+        .gfn = 0xd0000,
+        .size = 600 * PAGE,
+    };
+
+    switch (operation) {
+    case ALLOC:
+        return xen_ram_alloc(env->ram, &spec, &block);
+    case GROW:
+        return xen_ram_resize(env->ram, block, 900 * PAGE);
+    default:
+        return xen_ram_relocate(env->ram, block, BAR);
+    }
+}
+
+static void a_failed_call_changes_nothing(void **state)
+{
+    static const enum fakexen_kind kinds[] = {
+        FAKEXEN_POPULATE, FAKEXEN_BUFFER,   FAKEXEN_MAP,
+        FAKEXEN_MEM_TYPE, FAKEXEN_RELOCATE,
+    };
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "block", XEN_RAM_ROM | XEN_RAM_RESIZEABLE, 300 * PAGE);
+    unsigned failed = 0, nth;
+    int rc;
+
+    fill(env, block, 0, 300 * PAGE, 0x66);
+    for (enum operation op = ALLOC; op < NR_OPERATIONS; op++) {
+        for (size_t i = 0; i < NR(kinds); i++) {
+            for (nth = 1;; nth++) {
+                fakexen_fail(kinds[i], nth, 1, EPERM);
+                rc = operate(env, op, block);
+                if (!fakexen_failed(kinds[i]))
+                    break;
+                fakexen_fail(kinds[i], 1, 1, 0);
+                failed++;
+                assert_true(rc < 0);
+                assert_int_equal(xen_ram_size(block), 300 * PAGE);
+                assert_int_equal(xen_ram_gfn(block), HOME);
+                assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 300);
+                assert_types(HOME, 300, FAKEXEN_RAM_RO);
+                assert_types(HOME + 300, 600, FAKEXEN_HOLE);
+                assert_types(BAR, 300, FAKEXEN_HOLE);
+                assert_filled(env, block, 0, 300 * PAGE, 0x66);
+            }
+            fakexen_fail(kinds[i], 1, 1, 0);
+            assert_int_equal(rc, 0);
+            if (op == ALLOC) {
+                xen_ram_free(env->ram, xen_ram_find(env->ram, "other"));
+            } else if (op == GROW) {
+                assert_int_equal(xen_ram_resize(env->ram, block, 300 * PAGE),
+                                 0);
+            } else {
+                assert_int_equal(xen_ram_relocate(env->ram, block, HOME), 0);
+            }
+        }
+    }
+    assert_true(failed >= 8);
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        RAM_TEST(visible_memory_is_charged_exactly_and_zeroed),
+        RAM_TEST(large_extents_come_first),
+        RAM_TEST(where_no_large_extent_is_left_pages_do),
+        RAM_TEST(a_guest_without_room_is_told_so),
+        RAM_TEST(a_rom_is_read_only_for_the_guest_alone),
+        RAM_TEST(a_page_that_refuses_changes_nothing),
+        RAM_TEST(a_failed_shrink_keeps_the_length),
+        RAM_TEST(a_shrink_passes_over_pages_that_the_guest_took),
+        RAM_TEST(a_failed_call_changes_nothing),
+    };
+
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
