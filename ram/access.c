@@ -3,50 +3,62 @@
 #include "ram/block.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <string.h>
 
 #include "xenram/mapcache.h"
 
-static int check_access(const struct xen_ram_block *block, uint64_t offset,
-                        size_t len)
+/* Where an access goes: memory of ours, or a place in the guest. */
+struct place {
+    uint8_t *host; /* NULL: the guest's */
+    uint64_t gpa;
+};
+
+static int find_place(const struct xen_ram_block *block, uint64_t offset,
+                      size_t len, struct place *place)
 {
     if (offset > block->used_length || len > block->used_length - offset)
         return -ERANGE;
-    if (block->kind != XEN_RAM_PRIVATE && block->gfn == XEN_RAM_NO_GFN)
+    if (!block->host && block->gfn == XEN_RAM_NO_GFN)
         return -EFAULT;
+    *place = (struct place){0};
+    if (block->host)
+        place->host = (uint8_t *)block->host + offset;
+    else
+        place->gpa = (block->gfn << RAM_PAGE_SHIFT) + offset;
     return 0;
 }
 
 int xen_ram_read(struct xen_ram *ram, struct xen_ram_block *block,
                  uint64_t offset, void *buf, size_t len)
 {
-    int rc = check_access(block, offset, len);
+    struct place place;
+    int rc = find_place(block, offset, len, &place);
 
     if (rc || len == 0)
         return rc;
-    if (block->kind == XEN_RAM_PRIVATE) {
-        memcpy(buf, (uint8_t *)block->host + offset, len);
+    if (place.host) {
+        memcpy(buf, place.host, len);
         return 0;
     }
-    return xen_mapcache_read(
-        ram->cache, (block->gfn << RAM_PAGE_SHIFT) + offset, buf, len, NULL);
+    return xen_mapcache_read(ram->cache, place.gpa, buf, len, NULL);
 }
 
 int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t offset, const void *buf, size_t len)
 {
-    uint64_t gpa = (block->gfn << RAM_PAGE_SHIFT) + offset;
-    int rc = check_access(block, offset, len);
+    struct place place;
+    int rc = find_place(block, offset, len, &place);
     size_t done = 0;
 
     if (rc || len == 0)
         return rc;
-    if (block->kind == XEN_RAM_PRIVATE) {
-        memcpy((uint8_t *)block->host + offset, buf, len);
+    if (place.host) {
+        memcpy(place.host, buf, len);
         return 0;
     }
-    rc = xen_mapcache_write(ram->cache, gpa, buf, len, &done);
-    xen_ram_mark_dirty(ram, gpa, done);
+    rc = xen_mapcache_write(ram->cache, place.gpa, buf, len, &done);
+    xen_ram_mark_dirty(ram, place.gpa, done);
     return rc;
 }
 
@@ -116,4 +128,41 @@ struct xen_ram_block *xen_ram_find_gfn(const struct xen_ram *ram, uint64_t gfn)
             gfn - b->gfn < b->used_length >> RAM_PAGE_SHIFT)
             return b;
     return NULL;
+}
+
+struct xen_ram_block *xen_ram_find_offset(const struct xen_ram *ram,
+                                          uint64_t offset)
+{
+    for (struct xen_ram_block *b = ram->blocks; b; b = b->next)
+        if (offset >= b->offset && offset - b->offset < b->used_length)
+            return b;
+    return NULL;
+}
+
+static struct xen_ram_block *find_private(const struct xen_ram *ram,
+                                          uintptr_t host, uint64_t *offset)
+{
+    for (struct xen_ram_block *b = ram->blocks; b; b = b->next) {
+        uintptr_t start = (uintptr_t)b->host;
+
+        if (start && host >= start && host - start < b->used_length) {
+            *offset = host - start;
+            return b;
+        }
+    }
+    return NULL;
+}
+
+struct xen_ram_block *xen_ram_find_host(const struct xen_ram *ram,
+                                        const void *host, uint64_t *offset)
+{
+    struct xen_ram_block *block;
+    uint64_t gpa;
+
+    if (!ram->cache || xen_mapcache_gpa(ram->cache, host, &gpa))
+        return find_private(ram, (uintptr_t)host, offset);
+    block = xen_ram_find_gfn(ram, gpa >> RAM_PAGE_SHIFT);
+    if (block)
+        *offset = gpa - (block->gfn << RAM_PAGE_SHIFT);
+    return block;
 }

@@ -204,6 +204,14 @@ struct xen_ram_block *xen_ram_next(const struct xen_ram *ram,
 struct xen_ram_block *xen_ram_find(const struct xen_ram *ram,
                                    const char *idstr);
 struct xen_ram_block *xen_ram_find_gfn(const struct xen_ram *ram, uint64_t gfn);
+struct xen_ram_block *xen_ram_find_offset(const struct xen_ram *ram,
+                                          uint64_t offset);
+/*
+ * The block that a host pointer is in: of private memory, or from a lookup or
+ * pin of the list's map cache.  Then *offset is how far into the block.
+ */
+struct xen_ram_block *xen_ram_find_host(const struct xen_ram *ram,
+                                        const void *host, uint64_t *offset);
 
 /* The notifier must stay where it is until it is removed. */
 void xen_ram_notifier_add(struct xen_ram *ram, struct xen_ram_notifier *notifier);

@@ -111,6 +111,12 @@ static void the_list_can_be_walked_and_searched(void **state)
     assert_null(xen_ram_find_gfn(env->ram, HOME + 2));
     assert_null(xen_ram_find_gfn(env->ram, HOME - 1));
     assert_null(xen_ram_find_gfn(env->ram, XEN_RAM_NO_GFN));
+    assert_ptr_equal(xen_ram_find_offset(env->ram, PAGES * PAGE - 1), a);
+    assert_ptr_equal(xen_ram_find_offset(env->ram, PAGES * PAGE + 8191), b);
+    assert_null(xen_ram_find_offset(env->ram, PAGES * PAGE + 8192));
+    assert_ptr_equal(xen_ram_find_offset(env->ram, PAGES * PAGE + (16 << 20)),
+                     c);
+    assert_null(xen_ram_find_offset(env->ram, UINT64_MAX));
 
     assert_int_equal(xen_ram_size(b), 5000);
     assert_int_equal(xen_ram_used_length(b), 2 * PAGE);
@@ -129,6 +135,29 @@ static void the_list_can_be_walked_and_searched(void **state)
     xen_ram_free(env->ram, NULL);
     assert_ptr_equal(xen_ram_next(env->ram, a), c);
     assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
+}
+
+static void a_host_pointer_leads_to_its_block(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *v = visible(env, "v", 0, 2 * PAGE);
+    struct xen_ram_block *p = private(env, PAGE, 3 * PAGE);
+    uint8_t *inside = xen_ram_host(p);
+    uint64_t offset = 0;
+    void *host;
+
+    assert_ptr_equal(xen_ram_find_host(env->ram, inside + 77, &offset), p);
+    assert_int_equal(offset, 77);
+    assert_null(xen_ram_find_host(env->ram, inside + PAGE, &offset));
+    assert_null(xen_ram_find_host(env->ram, &offset, &offset));
+    assert_null(xen_ram_find_host(env->ram, NULL, &offset));
+
+    assert_int_equal(
+        xen_mapcache_lookup(env->cache, (HOME + 1) * PAGE + 5, 1, &host), 0);
+    assert_ptr_equal(xen_ram_find_host(env->ram, host, &offset), v);
+    assert_int_equal(offset, PAGE + 5);
+    assert_null(xen_ram_find_host(env->ram, (uint8_t *)host + PAGE, &offset));
+    xen_mapcache_quiescent();
 }
 
 static void access_ends_at_used_length(void **state)
@@ -225,6 +254,7 @@ int main(void)
         RAM_TEST(blocks_of_a_guest_need_a_cache),
         RAM_TEST(open_gives_what_the_libraries_gave),
         RAM_TEST(the_list_can_be_walked_and_searched),
+        RAM_TEST(a_host_pointer_leads_to_its_block),
         RAM_TEST(access_ends_at_used_length),
         RAM_TEST(lengths_are_refused_in_the_words_of_the_field),
         RAM_TEST(a_closed_list_leaves_the_guest_its_pages),
