@@ -22,6 +22,7 @@ struct xen_ram_block {
     uint64_t offset; /* bytes, spaced by max_length */
     uint64_t size, used_length, max_length;
     void *host; /* of a private block */
+    bool reapplied; /* adopted pages got the type of the block */
     xen_ram_resized_fn *resized;
     void *opaque;
     struct xen_ram_block *next;

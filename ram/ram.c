@@ -123,7 +123,7 @@ int ram_check_gfns(struct xen_ram *ram, const struct xen_ram_block *block,
                         idstr, nr, gfn, space);
     }
     for (const struct xen_ram_block *b = ram->blocks; b; b = b->next) {
-        uint64_t other = b->max_length >> RAM_PAGE_SHIFT;
+        uint64_t other = b->used_length >> RAM_PAGE_SHIFT;
 
         if (b != block && b->gfn != XEN_RAM_NO_GFN && gfn < b->gfn + other &&
             b->gfn < gfn + nr) {

@@ -85,7 +85,7 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
         return ram_fail(ram, -EINVAL, "block '%s' has no pages that could move",
                         block->idstr);
     }
-    rc = ram_check_gfns(ram, block, block->idstr, gfn, block->max_length);
+    rc = ram_check_gfns(ram, block, block->idstr, gfn, block->used_length);
     if (rc || gfn == old)
         return rc;
     /*

@@ -113,8 +113,12 @@ static void set_size(struct xen_ram *ram, struct xen_ram_block *block,
 static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
 {
     uint64_t from = block->used_length, to = ram_round_up(size);
-    int rc = memory_add(ram, block, from, to);
+    int rc = 0;
 
+    if (block->gfn != XEN_RAM_NO_GFN)
+        rc = ram_check_gfns(ram, block, block->idstr, block->gfn, to);
+    if (rc == 0)
+        rc = memory_add(ram, block, from, to);
     if (rc)
         return rc;
     rc = clear_tail(ram, block, size);
@@ -176,6 +180,17 @@ int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
                               : shrink(ram, block, size);
 }
 
+/* Pages that the block leaves are as the restore left them. */
+static int give_back_type(struct xen_ram *ram, struct xen_ram_block *block)
+{
+    int rc = ram_clear_type(ram, block, block->gfn,
+                            block->used_length >> RAM_PAGE_SHIFT);
+
+    if (rc == 0)
+        block->reapplied = false;
+    return rc;
+}
+
 int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t gfn, uint64_t size)
 {
@@ -194,9 +209,11 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
     }
     rc = check_size(ram, block, size);
     if (rc == 0 && gfn != XEN_RAM_NO_GFN)
-        rc = ram_check_gfns(ram, block, block->idstr, gfn, block->max_length);
+        rc = ram_check_gfns(ram, block, block->idstr, gfn, ram_round_up(size));
     if (rc == 0 && size != block->size)
         rc = prepare(ram, block, size);
+    if (rc == 0 && block->reapplied)
+        rc = give_back_type(ram, block);
     if (rc)
         return rc;
     if (block->gfn != XEN_RAM_NO_GFN)

@@ -38,9 +38,19 @@ static int set_type(struct xen_ram *ram, const struct xen_ram_block *block,
 int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
                  uint64_t gfn, uint64_t nr)
 {
+    char error[RAM_ERROR_MAX];
+    int rc;
+
     if (!(block->flags & XEN_RAM_ROM))
         return 0;
-    return set_type(ram, block, HVMMEM_ram_ro, gfn, nr);
+    rc = set_type(ram, block, HVMMEM_ram_ro, gfn, nr);
+    if (rc) {
+        /* Xen goes page by page and may have got some way. */
+        memcpy(error, ram->error, sizeof(error));
+        (void)ram_clear_type(ram, block, gfn, nr);
+        memcpy(ram->error, error, sizeof(error));
+    }
+    return rc;
 }
 
 int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
@@ -53,8 +63,13 @@ int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
 
 int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block)
 {
+    int rc;
+
     if (block->kind != XEN_RAM_VISIBLE || block->gfn == XEN_RAM_NO_GFN)
         return 0;
-    return ram_set_type(ram, block, block->gfn,
-                        block->used_length >> RAM_PAGE_SHIFT);
+    rc = ram_set_type(ram, block, block->gfn,
+                      block->used_length >> RAM_PAGE_SHIFT);
+    if (rc == 0)
+        block->reapplied = true;
+    return rc;
 }

@@ -130,7 +130,8 @@ const char *xen_ram_error(const struct xen_ram *ram);
  * Guest-visible memory is populated with zeroes (phase LOADING: not).  Private
  * memory reads as zero and is inaccessible beyond used_length.
  * -EINVAL: a field is out of its range, or the block needs a cache.
- * -EEXIST: idstr is taken, or the gfns overlap another block's.
+ * -EEXIST: idstr is taken, or another block has pages where this one has, or
+ *          could get some by growing to max_length.
  * -ENOMEM: no memory here.
  * -ENOSPC: Xen has no more pages for this guest (maxmem) or at all.
  * other:   what Xen gave.
@@ -148,6 +149,7 @@ void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block);
  * -EINVAL: size is zero, or differs and the block is not resizeable ("Length
  *          mismatch").
  * -E2BIG:  above max_length ("Length too large").
+ * -EEXIST: it would grow into another block's pages.
  * -ENOSPC, -ENOMEM: as xen_ram_alloc.
  * other:   what a notifier's prepare_resize gave.
  */
@@ -158,7 +160,7 @@ int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
  * Move a guest-visible block to another gfn, its content and type with it (a
  * BAR was programmed).  The old gfns become holes.
  * -EINVAL: not a guest-visible block, or the target leaves the guest's space.
- * -EEXIST: the target overlaps another block.
+ * -EEXIST: another block has pages there.
  * other:   what Xen gave.
  */
 int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
@@ -168,9 +170,11 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
  * Used by the loader: a guest-visible block takes over pages that the toolstack
  * restored at gfn, size bytes of them, without touching the p2m, and
  * xen_ram_reapply then sets what a restore does not carry: the read-only type.
- * With gfn XEN_RAM_NO_GFN adopt takes that back: the block has no place again.
+ * With gfn XEN_RAM_NO_GFN adopt takes both back: the pages are as the toolstack
+ * left them, and the block has no place again.
  * -EPERM:  phase is not LOADING.
- * other:   as xen_ram_resize; -EEXIST as xen_ram_alloc.
+ * -EEXIST: as xen_ram_relocate.
+ * other:   as xen_ram_resize.
  */
 int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t gfn, uint64_t size);

@@ -68,7 +68,7 @@ static bool overlaps(const struct world *world, const struct model *except,
         const struct model *m = &world->models[i];
 
         if (m != except && m->block && m->visible &&
-            gfn < m->gfn + m->max_pages && m->gfn < gfn + nr)
+            gfn < m->gfn + pages_of(m->size) && m->gfn < gfn + nr)
             return true;
     }
     return false;
@@ -159,6 +159,9 @@ static void do_resize(struct world *world, struct model *m)
         expected = -EINVAL;
     else if (size > m->max_pages * PAGE)
         expected = -E2BIG;
+    else if (m->visible && size > m->size &&
+             overlaps(world, m, m->gfn, pages_of(size)))
+        expected = -EEXIST;
     inject(world);
     if (succeeded(world, xen_ram_resize(world->ram, m->block, size),
                   expected)) {
@@ -181,7 +184,7 @@ static void do_relocate(struct world *world, struct model *m)
         gfn = m->gfn + below(world, 5) - 2;
     if (!m->visible)
         expected = -EINVAL;
-    else if (overlaps(world, m, gfn, m->max_pages))
+    else if (overlaps(world, m, gfn, pages_of(m->size)))
         expected = -EEXIST;
     inject(world);
     if (succeeded(world, xen_ram_relocate(world->ram, m->block, gfn), expected))

@@ -76,10 +76,82 @@ static void restored_pages_are_adopted_and_not_touched(void **state)
     assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 1);
 }
 
+static struct xen_ram_block *loading(struct env *env, const char *idstr,
+                                     uint64_t gfn, uint64_t size,
+                                     uint64_t max_length)
+{
+    struct xen_ram_spec spec = {
+        .idstr = idstr,
+        .kind = XEN_RAM_VISIBLE,
+        .flags = XEN_RAM_ROM | XEN_RAM_RESIZEABLE,
+        .gfn = gfn,
+        .size = size,
+        .max_length = max_length,
+    };
+
+    xen_ram_set_phase(env->ram, XEN_RAM_LOADING);
+    return must_alloc(env, &spec);
+}
+
+static void a_type_goes_with_the_block_that_set_it(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *rom = loading(env, "rom", HOME, 4 * PAGE, 4 * PAGE);
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 4), 0);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 4 * PAGE), 0);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
+    assert_types(BAR, 4, FAKEXEN_RAM_RO);
+
+    fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, EPERM);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, XEN_RAM_NO_GFN, 4 * PAGE),
+                     -EPERM);
+    assert_int_equal(xen_ram_gfn(rom), BAR);
+    fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, 0);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, XEN_RAM_NO_GFN, 4 * PAGE), 0);
+    assert_types(BAR, 4, FAKEXEN_RAM_RW);
+
+    /* Once more, and a page in the middle does not take the type. */
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 4 * PAGE), 0);
+    fakexen_refuse(DOMID, BAR + 2, EPERM);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), -EPERM);
+    assert_error_says(env, "read-only");
+    assert_types(BAR, 4, FAKEXEN_RAM_RW);
+}
+
+/* Headroom may be there once: it belongs to nobody until somebody grows. */
+static void blocks_lie_as_close_as_their_pages(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *a = loading(env, "a", HOME, PAGE, 8 * PAGE);
+    struct xen_ram_block *b = loading(env, "b", HOME + 8, PAGE, 8 * PAGE);
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 4), 0);
+    assert_int_equal(xen_ram_adopt(env->ram, a, BAR, 2 * PAGE), 0);
+    assert_int_equal(xen_ram_adopt(env->ram, b, BAR + 1, 2 * PAGE), -EEXIST);
+    assert_error_says(env, "overlap block 'a', 0x2 pages");
+    assert_int_equal(xen_ram_adopt(env->ram, b, BAR + 2, 2 * PAGE), 0);
+
+    xen_ram_set_phase(env->ram, XEN_RAM_RESET);
+    assert_int_equal(xen_ram_resize(env->ram, a, 3 * PAGE), -EEXIST);
+    assert_error_says(env, "'b'");
+    assert_int_equal(xen_ram_resize(env->ram, a, PAGE), 0);
+    assert_int_equal(xen_ram_resize(env->ram, b, 8 * PAGE), 0);
+    assert_int_equal(xen_ram_relocate(env->ram, a, BAR + 2 + 8), 0);
+    assert_int_equal(xen_ram_resize(env->ram, a, 8 * PAGE), 0);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 16);
+    /* At the end of the guest's space there is no room to grow either. */
+    assert_int_equal(xen_ram_resize(env->ram, a, PAGE), 0);
+    assert_int_equal(xen_ram_relocate(env->ram, a, (UINT64_C(1) << 28) - 1), 0);
+    assert_int_equal(xen_ram_resize(env->ram, a, 2 * PAGE), -EINVAL);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RAM_TEST(restored_pages_are_adopted_and_not_touched),
+        RAM_TEST(a_type_goes_with_the_block_that_set_it),
+        RAM_TEST(blocks_lie_as_close_as_their_pages),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
