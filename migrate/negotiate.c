@@ -14,6 +14,8 @@ static const char *kind_name(unsigned kind)
         return "guest RAM";
     case XEN_RAM_VISIBLE:
         return "guest-visible";
+    case XEN_RAM_FILE:
+        return "file-backed";
     default:
         return "private";
     }
@@ -68,6 +70,7 @@ static int check_nature(const struct ownership_record *record, char *error)
     const struct xen_ram_block *block = record->block;
     unsigned kind = xen_ram_get_kind(block);
     bool rom = xen_ram_get_flags(block) & XEN_RAM_ROM;
+    bool copied = xen_ram_get_flags(block) & XEN_RAM_COPY;
 
     if (record->kind != kind)
         return migrate_error(error, -EINVAL,
@@ -81,6 +84,13 @@ static int check_nature(const struct ownership_record *record, char *error)
                              "configuration that it was saved with",
                              record->idstr, rom ? "writable" : "a ROM",
                              rom ? "a ROM" : "writable");
+    if (kind == XEN_RAM_FILE && copied != !!(record->flags & OWNERSHIP_COPY))
+        return migrate_error(error, -EINVAL,
+                             "block %s: its file is mapped %s in the stream, "
+                             "%s here: use the configuration that it was saved "
+                             "with",
+                             record->idstr, copied ? "shared" : "private",
+                             copied ? "private" : "shared");
     if (kind == XEN_RAM_GUEST && record->gfn != xen_ram_gfn(block))
         return migrate_error(error, -EINVAL,
                              "block %s: gfn 0x%" PRIx64 " in the stream, "
@@ -152,7 +162,7 @@ static bool overlap(const struct ownership_record *a,
     uint64_t apart = a->gfn < b->gfn ? b->gfn - a->gfn : a->gfn - b->gfn;
     const struct ownership_record *low = a->gfn < b->gfn ? a : b;
 
-    if (a->kind == XEN_RAM_PRIVATE || b->kind == XEN_RAM_PRIVATE)
+    if (a->gfn == XEN_RAM_NO_GFN || b->gfn == XEN_RAM_NO_GFN)
         return false;
     return apart < low->used_length / XEN_RAM_PAGE_SIZE;
 }

@@ -14,7 +14,8 @@
 /* A record without its name: all but the name's bytes have fixed width. */
 #define RECORD_FIXED (1 + 1 + 4 + 4 * 8 + 4)
 
-#define KNOWN_FLAGS (OWNERSHIP_RESIZEABLE | OWNERSHIP_ROM | OWNERSHIP_SUM)
+#define KNOWN_FLAGS                                                            \
+    (OWNERSHIP_RESIZEABLE | OWNERSHIP_ROM | OWNERSHIP_SUM | OWNERSHIP_COPY)
 
 uint64_t ownership_max_length(const struct xen_ram *ram)
 {
@@ -78,7 +79,8 @@ static uint32_t wire_flags(const struct xen_ram_block *block)
     unsigned flags = xen_ram_get_flags(block);
 
     return (flags & XEN_RAM_RESIZEABLE ? OWNERSHIP_RESIZEABLE : 0) |
-           (flags & XEN_RAM_ROM ? OWNERSHIP_ROM : 0);
+           (flags & XEN_RAM_ROM ? OWNERSHIP_ROM : 0) |
+           (flags & XEN_RAM_COPY ? OWNERSHIP_COPY : 0);
 }
 
 static int save_record(struct wire_writer *out, struct xen_ram *ram,
@@ -152,7 +154,8 @@ static int check_place(const struct ownership_record *record, char *error)
 {
     uint64_t pages = record->used_length / XEN_RAM_PAGE_SIZE;
     uint64_t gfns = UINT64_MAX / XEN_RAM_PAGE_SIZE;
-    bool placed = record->kind != XEN_RAM_PRIVATE;
+    bool placed =
+        record->kind == XEN_RAM_GUEST || record->kind == XEN_RAM_VISIBLE;
 
     if (placed ? record->gfn > gfns || pages > gfns - record->gfn
                : record->gfn != XEN_RAM_NO_GFN)
@@ -180,7 +183,7 @@ static int check_record(const struct ownership_record *record, char *error)
 {
     int r;
 
-    if (record->kind > XEN_RAM_PRIVATE)
+    if (record->kind > XEN_RAM_FILE)
         return migrate_error(error, -ENOTSUP,
                              "block %s: kind %u is unknown: load it with the "
                              "program that saved it",
@@ -191,6 +194,11 @@ static int check_record(const struct ownership_record *record, char *error)
                              "knows 0x%x: load it with the program that saved "
                              "it",
                              record->idstr, record->flags, KNOWN_FLAGS);
+    if (record->flags & OWNERSHIP_COPY && record->kind != XEN_RAM_FILE)
+        return migrate_error(error, -EBADMSG,
+                             "block %s: kind %u has no file that could be "
+                             "mapped private: the stream is damaged",
+                             record->idstr, record->kind);
     r = check_lengths(record, error);
     if (!r)
         r = check_place(record, error);

@@ -22,7 +22,8 @@
 /* Flags on the wire. */
 #define OWNERSHIP_RESIZEABLE (1u << 0)
 #define OWNERSHIP_ROM (1u << 1)
-#define OWNERSHIP_SUM (1u << 2) /* sum is valid */
+#define OWNERSHIP_SUM (1u << 2)  /* sum is valid */
+#define OWNERSHIP_COPY (1u << 3) /* the file is mapped for itself */
 
 struct ownership_record {
     char idstr[WIRE_NAME_MAX + 1];

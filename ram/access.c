@@ -82,6 +82,11 @@ unsigned xen_ram_get_flags(const struct xen_ram_block *block)
     return block->flags;
 }
 
+const char *xen_ram_path(const struct xen_ram_block *block)
+{
+    return block->file.path;
+}
+
 uint64_t xen_ram_gfn(const struct xen_ram_block *block)
 {
     return block->gfn;

@@ -7,6 +7,7 @@
 #include "xenram/ram.h"
 
 #include "ram/dirty.h"
+#include "ram/file.h"
 
 #define RAM_PAGE_SHIFT 12
 #define RAM_ERROR_MAX 384
@@ -21,7 +22,9 @@ struct xen_ram_block {
     uint64_t gfn;    /* XEN_RAM_NO_GFN: not in the p2m */
     uint64_t offset; /* bytes, spaced by max_length */
     uint64_t size, used_length, max_length;
-    void *host; /* of a private block */
+    void *host;    /* of private and file-backed blocks */
+    bool borrowed; /* the memory is the caller's */
+    struct ram_file file;
     bool reapplied; /* adopted pages got the type of the block */
     xen_ram_resized_fn *resized;
     void *opaque;
@@ -43,6 +46,9 @@ struct xen_ram {
 /* Set the line that xen_ram_error gives; returns rc. */
 int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* Take a block off the list and release what it holds in this process. */
+void ram_block_delete(struct xen_ram *ram, struct xen_ram_block *block);
 
 /* Bytes rounded up to pages; the caller has checked that this cannot wrap. */
 uint64_t ram_round_up(uint64_t bytes);

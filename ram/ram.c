@@ -15,7 +15,6 @@
 
 #include "ram/block.h"
 #include "ram/populate.h"
-#include "ram/private.h"
 #include "xenram/mapcache.h"
 
 int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
@@ -65,25 +64,13 @@ err_free:
     return rc;
 }
 
-static void block_delete(struct xen_ram *ram, struct xen_ram_block *block)
-{
-    struct xen_ram_block **at = &ram->blocks;
-
-    while (*at != block)
-        at = &(*at)->next;
-    *at = block->next;
-    if (block->host)
-        private_fini(block->host, block->max_length);
-    free(block);
-}
-
 void xen_ram_close(struct xen_ram *ram)
 {
     if (!ram)
         return;
     while (ram->blocks) {
         ram_notify_removed(ram, ram->blocks);
-        block_delete(ram, ram->blocks);
+        ram_block_delete(ram, ram->blocks);
     }
     if (ram->cache) {
         xendevicemodel_close(ram->device);
@@ -135,77 +122,6 @@ int ram_check_gfns(struct xen_ram *ram, const struct xen_ram_block *block,
         }
     }
     return 0;
-}
-
-static int check_flags(struct xen_ram *ram, const struct xen_ram_spec *spec)
-{
-    bool private = spec->kind == XEN_RAM_PRIVATE;
-
-    if ((unsigned)spec->kind > XEN_RAM_PRIVATE ||
-        (spec->flags & ~(unsigned)(XEN_RAM_RESIZEABLE | XEN_RAM_ROM)) ||
-        (spec->flags & XEN_RAM_ROM && spec->kind != XEN_RAM_VISIBLE)) {
-        return ram_fail(ram, -EINVAL,
-                        "block '%s': kind %u with flags 0x%x is not known",
-                        spec->idstr, (unsigned)spec->kind, spec->flags);
-    }
-    if (private != (spec->gfn == XEN_RAM_NO_GFN)) {
-        return ram_fail(ram, -EINVAL,
-                        private ? "block '%s' is private and cannot have a gfn"
-                                : "block '%s' needs a gfn",
-                        spec->idstr);
-    }
-    if (!private && !ram->cache) {
-        return ram_fail(ram, -EINVAL,
-                        "block '%s' is the guest's: the list needs a map cache",
-                        spec->idstr);
-    }
-    return 0;
-}
-
-static int check_lengths(struct xen_ram *ram, const struct xen_ram_spec *spec)
-{
-    /* Far above every guest; sums of lengths cannot wrap below it. */
-    const uint64_t most = UINT64_C(1) << 52;
-
-    if (spec->size == 0 || spec->size > most || spec->max_length > most) {
-        return ram_fail(ram, -EINVAL,
-                        "block '%s': length 0x%" PRIx64 ", at most 0x%" PRIx64
-                        ", must be from 1 to 0x%" PRIx64,
-                        spec->idstr, spec->size, spec->max_length, most);
-    }
-    if (spec->max_length && spec->size > spec->max_length) {
-        return ram_fail(ram, -EINVAL,
-                        "block '%s': length 0x%" PRIx64
-                        " exceeds its max_length 0x%" PRIx64,
-                        spec->idstr, spec->size, spec->max_length);
-    }
-    return 0;
-}
-
-static int check_spec(struct xen_ram *ram, const struct xen_ram_spec *spec)
-{
-    size_t len = spec->idstr ? strnlen(spec->idstr, XEN_RAM_IDSTR_MAX + 1) : 0;
-    int rc;
-
-    if (len == 0 || len > XEN_RAM_IDSTR_MAX) {
-        return ram_fail(ram, -EINVAL,
-                        "the name of a block has 1 to %d bytes, not %s%zu",
-                        XEN_RAM_IDSTR_MAX, len ? "at least " : "", len);
-    }
-    rc = check_flags(ram, spec);
-    if (rc == 0)
-        rc = check_lengths(ram, spec);
-    if (rc)
-        return rc;
-    if (xen_ram_find(ram, spec->idstr)) {
-        return ram_fail(ram, -EEXIST, "block '%s' is there already",
-                        spec->idstr);
-    }
-    if (spec->kind == XEN_RAM_PRIVATE)
-        return 0;
-    return ram_check_gfns(
-        ram, NULL, spec->idstr, spec->gfn,
-        ram_round_up(spec->max_length ? spec->max_length : spec->size));
 }
 
 void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
@@ -285,89 +201,4 @@ int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
                         block->idstr, nr, gfn, strerror(-rc));
     }
     return 0;
-}
-
-/* Behind all others; only the last gap is used again. */
-static uint64_t next_offset(const struct xen_ram *ram)
-{
-    uint64_t offset = 0;
-
-    for (const struct xen_ram_block *b = ram->blocks; b; b = b->next)
-        if (offset < b->offset + b->max_length)
-            offset = b->offset + b->max_length;
-    return offset;
-}
-
-static int block_get_memory(struct xen_ram *ram, struct xen_ram_block *block)
-{
-    int rc;
-
-    if (block->kind == XEN_RAM_PRIVATE) {
-        rc = private_init(&block->host, block->used_length, block->max_length);
-        if (rc) {
-            return ram_fail(ram, rc,
-                            "block '%s': no memory for 0x%" PRIx64
-                            " bytes of at most 0x%" PRIx64 ": %s",
-                            block->idstr, block->used_length, block->max_length,
-                            strerror(-rc));
-        }
-        return 0;
-    }
-    if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
-        return ram_pages_add(ram, block, 0,
-                             block->used_length >> RAM_PAGE_SHIFT);
-    }
-    return 0;
-}
-
-int xen_ram_alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
-                  struct xen_ram_block **out)
-{
-    struct xen_ram_block *block, **last = &ram->blocks;
-    int rc = check_spec(ram, spec);
-
-    if (rc)
-        return rc;
-    block = calloc(1, sizeof(*block));
-    if (!block)
-        return ram_fail(ram, -ENOMEM, "block '%s': no memory", spec->idstr);
-    snprintf(block->idstr, sizeof(block->idstr), "%s", spec->idstr);
-    block->kind = spec->kind;
-    block->flags = spec->flags;
-    block->gfn = spec->gfn;
-    if (ram->phase == XEN_RAM_LOADING && spec->kind == XEN_RAM_VISIBLE)
-        block->gfn = XEN_RAM_NO_GFN;
-    block->offset = next_offset(ram);
-    block->size = spec->size;
-    block->used_length = ram_round_up(spec->size);
-    block->max_length =
-        spec->max_length ? ram_round_up(spec->max_length) : block->used_length;
-    block->resized = spec->resized;
-    block->opaque = spec->opaque;
-    rc = block_get_memory(ram, block);
-    if (rc) {
-        free(block);
-        return rc;
-    }
-    while (*last)
-        last = &(*last)->next;
-    *last = block;
-    ram_notify_added(ram, block);
-    *out = block;
-    return 0;
-}
-
-void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
-{
-    uint64_t nr;
-
-    if (!block)
-        return;
-    ram_notify_removed(ram, block);
-    nr = block->used_length >> RAM_PAGE_SHIFT;
-    if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
-        (void)depopulate_pages(ram->call, ram->domid, block->gfn, nr, NULL);
-        ram_forget(ram, block->gfn, nr);
-    }
-    block_delete(ram, block);
 }

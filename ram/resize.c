@@ -69,7 +69,7 @@ static int memory_add(struct xen_ram *ram, struct xen_ram_block *block,
         return ram_pages_add(ram, block, from >> RAM_PAGE_SHIFT,
                              (to - from) >> RAM_PAGE_SHIFT);
     }
-    rc = private_grow(block->host, from, to);
+    rc = private_grow(block->host, from, to, block->flags);
     if (rc) {
         return ram_fail(ram, rc,
                         "block '%s': no memory to grow from 0x%" PRIx64

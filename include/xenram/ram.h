@@ -10,7 +10,9 @@
  *   guest-visible  the guest's p2m, populated by us at an explicit gfn: VRAM,
  *                  ROMs.  The toolstack carries its pages, we carry the record
  *                  of who owns them;
- *   private        our own address space; our stream carries its bytes.
+ *   private        our own address space; our stream carries its bytes;
+ *   file-backed    a file that is mapped here; our stream names the block, the
+ *                  file carries its bytes.
  *
  * Lengths and offsets are bytes.  used_length and max_length are multiples of
  * XEN_RAM_PAGE_SIZE, used_length <= max_length.  size is the exact length that
@@ -48,11 +50,18 @@ enum xen_ram_kind {
     XEN_RAM_GUEST,
     XEN_RAM_VISIBLE,
     XEN_RAM_PRIVATE,
+    XEN_RAM_FILE,
 };
 
 enum xen_ram_flags {
     XEN_RAM_RESIZEABLE = 1u << 0, /* used_length may change */
     XEN_RAM_ROM = 1u << 1,        /* the guest can read but not write it */
+    XEN_RAM_COPY = 1u << 2, /* file-backed: what is written stays here, the file
+                               as it is (MAP_PRIVATE) */
+    /* Private and file-backed memory, now and after growth (madvise(2)): */
+    XEN_RAM_DONTFORK = 1u << 3, /* a child process does not get it */
+    XEN_RAM_DONTDUMP = 1u << 4, /* not in a core dump */
+    XEN_RAM_HUGE = 1u << 5,     /* in huge pages where there are any */
 };
 
 /*
@@ -98,7 +107,7 @@ struct xen_ram_spec {
     const char *idstr; /* unique in the list, 1 to XEN_RAM_IDSTR_MAX bytes */
     enum xen_ram_kind kind;
     unsigned flags;      /* enum xen_ram_flags */
-    uint64_t gfn;        /* first gfn; XEN_RAM_NO_GFN for private blocks */
+    uint64_t gfn;        /* first gfn; XEN_RAM_NO_GFN for memory of ours */
     uint64_t size;       /* bytes, at least 1 */
     uint64_t max_length; /* bytes; 0: used_length.  Rounded up to pages */
     xen_ram_resized_fn *resized; /* may be NULL */
@@ -138,6 +147,27 @@ const char *xen_ram_error(const struct xen_ram *ram);
  */
 int xen_ram_alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
                   struct xen_ram_block **out);
+
+/*
+ * As xen_ram_alloc, a private block in memory of the caller's: whole pages from
+ * host on, without flags, of one length.  The memory must outlive the block.
+ * -EINVAL: not so.
+ */
+int xen_ram_alloc_from_ptr(struct xen_ram *ram, const struct xen_ram_spec *spec,
+                           void *host, struct xen_ram_block **out);
+
+/*
+ * As xen_ram_alloc, a block of kind XEN_RAM_FILE: path, a regular file of
+ * exactly size bytes, is its memory.  Its length cannot change.  The file must
+ * not be cut short while the block lives: what is gone then faults (SIGBUS).
+ * -EINVAL: not a regular file, another length, or another kind of block.
+ * -EEXIST: idstr is taken; or another block has this file, and one of the two
+ *          is without XEN_RAM_COPY.
+ * other:   what open and mmap gave.
+ */
+int xen_ram_alloc_from_file(struct xen_ram *ram,
+                            const struct xen_ram_spec *spec, const char *path,
+                            struct xen_ram_block **out);
 
 /* Give the memory back, to Xen or to the host, and forget the block. */
 void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block);
@@ -190,8 +220,10 @@ int xen_ram_read(struct xen_ram *ram, struct xen_ram_block *block,
 int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t offset, const void *buf, size_t len);
 
-/* Host address of a private block, NULL for the others. */
+/* Host address of a private or file-backed block, NULL for the others. */
 void *xen_ram_host(const struct xen_ram_block *block);
+/* File of a file-backed block, NULL for the others. */
+const char *xen_ram_path(const struct xen_ram_block *block);
 
 const char *xen_ram_idstr(const struct xen_ram_block *block);
 enum xen_ram_kind xen_ram_get_kind(const struct xen_ram_block *block);

@@ -154,11 +154,11 @@ static const struct {
      "block row: unknown here, 0x2000 bytes in the stream"},
     {REC_ROM, 1, 3, BYTES("low"), -EINVAL,
      "block low: twice in the stream, as records 0 and 1"},
-    {REC_ROM, REC_KIND, 1, BYTES("\x03"), -ENOTSUP,
-     "block rom: kind 3 is unknown"},
+    {REC_ROM, REC_KIND, 1, BYTES("\x04"), -ENOTSUP,
+     "block rom: kind 4 is unknown"},
     {REC_ROM, REC_KIND, 1, BYTES("\0"), -EBADMSG, "does not go with flags"},
     {REC_ROM, REC_FLAGS, 1, BYTES("\x80"), -ENOTSUP,
-     "block rom: flags 0x80000007, this program knows 0x7"},
+     "block rom: flags 0x80000007, this program knows 0xf"},
     {REC_ROM, REC_GFN, 8, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"), -EBADMSG,
      "block rom: gfn 0xffffffffffffffff with 0x2 pages is no place"},
     {REC_ROM, REC_GFN, 8, BYTES("\0\x0f\xff\xff\xff\xff\xff\xff"), -EBADMSG,
@@ -209,6 +209,8 @@ static const struct {
      "does not go with flags 0x3"},
     {REC_LOW, REC_FLAGS + 3, 1, BYTES("\x06"), -EBADMSG,
      "block low: sum 0x00000000 does not go with flags 0x6"},
+    {REC_ROM, REC_FLAGS + 3, 1, BYTES("\x0f"), -EBADMSG,
+     "block rom: kind 1 has no file that could be mapped private"},
 
     /* The list of section ram. */
     {RAM, 17, 8, BYTES("\0\0\0\0\0\0\x20\x08"), -EBADMSG,

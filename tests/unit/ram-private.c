@@ -2,7 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/unit/ram-env.h"
 
@@ -54,11 +57,106 @@ static void private_growth_can_fail_and_changes_nothing(void **state)
     assert_int_equal(xen_ram_resize(env->ram, block, 4 * PAGE), 0);
 }
 
+/* Is one of the flags of /proc/self/smaps set where host is? */
+static bool vm_flag(const void *host, const char *flag)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "r");
+    char line[512];
+    bool here = false, found = false;
+
+    assert_non_null(smaps);
+    while (fgets(line, sizeof(line), smaps)) {
+        unsigned long start, end;
+
+        if (sscanf(line, "%lx-%lx ", &start, &end) == 2)
+            here = (uintptr_t)host >= start && (uintptr_t)host < end;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            found = strstr(line, flag) != NULL;
+    }
+    fclose(smaps);
+    return found;
+}
+
+static void memory_that_grows_gets_the_advice_again(void **state)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } cases[] = {
+        {XEN_RAM_DONTFORK, " dc"},
+        {XEN_RAM_DONTDUMP, " dd"},
+        {XEN_RAM_HUGE, " hg"},
+    };
+    bool huge = access("/sys/kernel/mm/transparent_hugepage", F_OK) == 0;
+    struct env *env = *state;
+
+    for (size_t i = 0; i < NR(cases); i++) {
+        struct xen_ram_spec spec = {
+            .idstr = cases[i].name,
+            .kind = XEN_RAM_PRIVATE,
+            .flags = XEN_RAM_RESIZEABLE | cases[i].flag,
+            .gfn = XEN_RAM_NO_GFN,
+            .size = 4 * PAGE,
+            .max_length = 16 * PAGE,
+        };
+        struct xen_ram_block *block = must_alloc(env, &spec);
+        struct xen_ram_block *plain = private(env, 4 * PAGE, 0);
+        bool expected = huge || cases[i].flag != XEN_RAM_HUGE;
+        uint8_t *host = xen_ram_host(block);
+
+        assert_int_equal(vm_flag(host, cases[i].name), expected);
+        assert_false(vm_flag(xen_ram_host(plain), cases[i].name));
+        assert_int_equal(xen_ram_resize(env->ram, block, PAGE), 0);
+        assert_int_equal(xen_ram_resize(env->ram, block, 16 * PAGE), 0);
+        assert_int_equal(vm_flag(host, cases[i].name), expected);
+        assert_int_equal(vm_flag(host + 8 * PAGE, cases[i].name), expected);
+        xen_ram_free(env->ram, plain);
+    }
+}
+
+static void a_block_can_be_memory_of_the_caller(void **state)
+{
+    static _Alignas(PAGE) uint8_t memory[3 * PAGE];
+    struct env *env = *state;
+    struct xen_ram_spec spec = {
+        .idstr = "theirs",
+        .kind = XEN_RAM_PRIVATE,
+        .gfn = XEN_RAM_NO_GFN,
+        .size = 2 * PAGE,
+    };
+    struct xen_ram_block *block;
+    uint64_t offset;
+
+    memory[PAGE] = 7;
+    assert_int_equal(xen_ram_alloc_from_ptr(env->ram, &spec, memory, &block),
+                     0);
+    assert_ptr_equal(xen_ram_host(block), memory);
+    assert_filled(env, block, PAGE, 1, 7);
+    fill(env, block, 0, 2 * PAGE, 8);
+    assert_int_equal(memory[2 * PAGE - 1], 8);
+    assert_int_equal(memory[2 * PAGE], 0);
+    assert_ptr_equal(xen_ram_find_host(env->ram, memory + 9, &offset), block);
+    assert_int_equal(xen_ram_resize(env->ram, block, PAGE), -EINVAL);
+    xen_ram_free(env->ram, block);
+    assert_int_equal(memory[0], 8);
+
+    assert_int_equal(xen_ram_alloc_from_ptr(env->ram, &spec, NULL, &block),
+                     -EINVAL);
+    assert_int_equal(
+        xen_ram_alloc_from_ptr(env->ram, &spec, memory + 1, &block), -EINVAL);
+    spec.size = PAGE + 1;
+    assert_int_equal(xen_ram_alloc_from_ptr(env->ram, &spec, memory, &block),
+                     -EINVAL);
+    assert_error_says(env, "'theirs'");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RAM_TEST(private_memory_ends_at_used_length),
         RAM_TEST(private_growth_can_fail_and_changes_nothing),
+        RAM_TEST(memory_that_grows_gets_the_advice_again),
+        RAM_TEST(a_block_can_be_memory_of_the_caller),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -20,7 +20,7 @@ static void alloc_rejects_specs_out_of_range(void **state)
         {{name_127, XEN_RAM_PRIVATE, 0, XEN_RAM_NO_GFN, 1, 0, NULL, NULL}, 0},
         {{name_127, XEN_RAM_PRIVATE, 0, XEN_RAM_NO_GFN, 1, 0, NULL, NULL},
          -EEXIST},
-        {{"a", (enum xen_ram_kind)3, 0, 0, 1, 0, NULL, NULL}, -EINVAL},
+        {{"a", (enum xen_ram_kind)4, 0, 0, 1, 0, NULL, NULL}, -EINVAL},
         {{"a", XEN_RAM_PRIVATE, 4, XEN_RAM_NO_GFN, 1, 0, NULL, NULL}, -EINVAL},
         {{"a", XEN_RAM_PRIVATE, XEN_RAM_ROM, XEN_RAM_NO_GFN, 1, 0, NULL, NULL},
          -EINVAL},
