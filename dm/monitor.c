@@ -21,28 +21,50 @@ static const char *const kinds[] = {
     [XEN_RAM_GUEST] = "guest",
     [XEN_RAM_VISIBLE] = "visible",
     [XEN_RAM_PRIVATE] = "private",
+    [XEN_RAM_FILE] = "file",
 };
+
+static const struct {
+    const char *name;
+    unsigned flag;
+} attributes[] = {
+    {" resizeable", XEN_RAM_RESIZEABLE},
+    {" rom", XEN_RAM_ROM},
+    {" copy", XEN_RAM_COPY},
+    {" dontfork", XEN_RAM_DONTFORK},
+    {" dontdump", XEN_RAM_DONTDUMP},
+    {" huge", XEN_RAM_HUGE},
+};
+
+static void print_block(FILE *out, const struct xen_ram_block *block)
+{
+    uint64_t gfn = xen_ram_gfn(block);
+    char gpa[24] = "-";
+
+    if (gfn != XEN_RAM_NO_GFN)
+        snprintf(gpa, sizeof(gpa), "0x%" PRIx64, gfn * XEN_RAM_PAGE_SIZE);
+    fprintf(out,
+            "%-24s %-8s %-12s %#-12" PRIx64 " %#-12" PRIx64 " %#-12" PRIx64
+            " %#-12" PRIx64,
+            xen_ram_idstr(block), kinds[xen_ram_get_kind(block)], gpa,
+            xen_ram_offset(block), xen_ram_size(block),
+            xen_ram_used_length(block), xen_ram_max_length(block));
+    for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++)
+        if (xen_ram_get_flags(block) & attributes[i].flag)
+            fputs(attributes[i].name, out);
+    if (xen_ram_path(block))
+        fprintf(out, " %s", xen_ram_path(block));
+    fputs(EOL, out);
+}
 
 static void info_ram(FILE *out, const struct machine *machine)
 {
     const struct xen_ram_block *block = NULL;
 
-    fprintf(out, "%-24s %-8s %-12s %10s %10s flags" EOL, "block", "kind", "gpa",
-            "used KiB", "max KiB");
-    while ((block = xen_ram_next(machine->ram, block))) {
-        uint64_t gfn = xen_ram_gfn(block);
-        unsigned flags = xen_ram_get_flags(block);
-        char gpa[24] = "-";
-
-        if (gfn != XEN_RAM_NO_GFN)
-            snprintf(gpa, sizeof(gpa), "0x%" PRIx64, gfn * XEN_RAM_PAGE_SIZE);
-        fprintf(out, "%-24s %-8s %-12s %10" PRIu64 " %10" PRIu64 "%s%s" EOL,
-                xen_ram_idstr(block), kinds[xen_ram_get_kind(block)], gpa,
-                xen_ram_used_length(block) / 1024,
-                xen_ram_max_length(block) / 1024,
-                flags & XEN_RAM_RESIZEABLE ? " resizeable" : "",
-                flags & XEN_RAM_ROM ? " rom" : "");
-    }
+    fprintf(out, "%-24s %-8s %-12s %-12s %-12s %-12s %-12s attributes" EOL,
+            "block", "kind", "gpa", "offset", "size", "used", "max");
+    while ((block = xen_ram_next(machine->ram, block)))
+        print_block(out, block);
 }
 
 static void print_counter(void *opaque, const char *name, uint64_t value)

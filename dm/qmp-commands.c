@@ -268,6 +268,7 @@ static const struct command {
     {"query-uuid", qmp_query_uuid, ANY_TIME, {{0}}},
     {"query-version", qmp_query_version, ANY_TIME, {{0}}},
     {"query-vnc", qmp_query_vnc, 0, {{0}}},
+    {"query-xenram-blocks", qmp_query_xenram_blocks, 0, {{0}}},
     {"query-xenram-mapcache", qmp_query_mapcache, 0, {{0}}},
 };
 #define NR_COMMANDS (sizeof(commands) / sizeof(commands[0]))

@@ -23,16 +23,20 @@ struct xen_ram_block {
     const char *idstr;
     enum xen_ram_kind kind;
     unsigned flags;
-    uint64_t gfn, used, max;
+    uint64_t gfn, offset, size, used, max;
+    const char *path;
 };
 
 static struct chardev serial = {"serial0", "pty:/dev/pts/9"};
 
 static const struct xen_ram_block blocks[] = {
-    {"xen.ram", XEN_RAM_GUEST, 0, 0, 1 << 20, 1 << 20},
+    {"xen.ram", XEN_RAM_GUEST, 0, 0, 0, 1 << 20, 1 << 20, 1 << 20, NULL},
     {"boot.rom", XEN_RAM_VISIBLE, XEN_RAM_RESIZEABLE | XEN_RAM_ROM, 0xf2000,
-     8192, 65536},
-    {"scratch", XEN_RAM_PRIVATE, 0, XEN_RAM_NO_GFN, 4096, 4096},
+     0x100000, 5000, 8192, 65536, NULL},
+    {"scratch", XEN_RAM_PRIVATE, XEN_RAM_DONTDUMP, XEN_RAM_NO_GFN, 0x110000,
+     4096, 4096, 4096, NULL},
+    {"nvram", XEN_RAM_FILE, XEN_RAM_COPY, XEN_RAM_NO_GFN, 0x111000, 128, 4096,
+     4096, "/var/lib/nvram"},
 };
 
 void fake_machine_reset(void)
@@ -142,6 +146,21 @@ unsigned xen_ram_get_flags(const struct xen_ram_block *block)
 uint64_t xen_ram_gfn(const struct xen_ram_block *block)
 {
     return block->gfn;
+}
+
+uint64_t xen_ram_offset(const struct xen_ram_block *block)
+{
+    return block->offset;
+}
+
+uint64_t xen_ram_size(const struct xen_ram_block *block)
+{
+    return block->size;
+}
+
+const char *xen_ram_path(const struct xen_ram_block *block)
+{
+    return block->path;
 }
 
 uint64_t xen_ram_used_length(const struct xen_ram_block *block)

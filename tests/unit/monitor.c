@@ -74,10 +74,13 @@ static void each_info_shows_the_machine(void **state)
     fake.machine.pci[function.devfn] = &function;
 
     says("info ram", "xen.ram");
-    says("info ram", "guest    0x0                1024       1024\r\n");
-    says("info ram", "visible  0xf2000000            8         64 resizeable "
-                     "rom\r\n");
-    says("info ram", "private  -                     4          4\r\n");
+    says("info ram", "xen.ram                  guest    0x0          0       "
+                     "     0x100000     0x100000     0x100000    \r\n");
+    says("info ram", "visible  0xf2000000   0x100000     0x1388       0x2000 "
+                     "      0x10000      resizeable rom\r\n");
+    says("info ram", "private  -            0x110000     0x1000       0x1000 "
+                     "      0x1000       dontdump\r\n");
+    says("info ram", "0x1000       copy /var/lib/nvram\r\n");
     says("info mapcache", "misses: 17\r\n");
     says("info mapcache", "window-bytes: 1099511627776\r\n");
     says("info pci", "00:03.0 5853:0001 xen-platform\r\n");

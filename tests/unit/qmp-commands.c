@@ -56,6 +56,19 @@ static void what_libxl_asks_is_answered(void **state)
         {"\"query-chardev\"", "[{\"label\":\"serial0\",\"filename\":"
                               "\"pty:/dev/pts/9\",\"frontend-open\":true}]"},
         {"\"query-vnc\"", "{\"enabled\":false}"},
+        {"\"query-xenram-blocks\"",
+         "[{\"name\":\"xen.ram\",\"kind\":\"guest\",\"offset\":0,"
+         "\"size\":1048576,\"used-length\":1048576,"
+         "\"max-length\":1048576,\"gfn\":0,\"attributes\":[]},"
+         "{\"name\":\"boot.rom\",\"kind\":\"visible\",\"offset\":1048576,"
+         "\"size\":5000,\"used-length\":8192,\"max-length\":65536,"
+         "\"gfn\":991232,\"attributes\":[\"resizeable\",\"rom\"]},"
+         "{\"name\":\"scratch\",\"kind\":\"private\",\"offset\":1114112,"
+         "\"size\":4096,\"used-length\":4096,\"max-length\":4096,"
+         "\"attributes\":[\"dont-dump\"]},"
+         "{\"name\":\"nvram\",\"kind\":\"file\",\"offset\":1118208,"
+         "\"size\":128,\"used-length\":4096,\"max-length\":4096,"
+         "\"file\":\"/var/lib/nvram\",\"attributes\":[\"copy-on-write\"]}]"},
         {"\"cont\"", "{}"},
         {"\"cont\"", "{}"},
         {"\"query-status\"", "{\"status\":\"running\",\"running\":true,"
