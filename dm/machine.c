@@ -91,6 +91,8 @@ int machine_init(struct machine *machine)
     for (size_t i = 0; i < nr_device_rows && ret == 0; i++)
         if (!device_rows[i].wanted || device_rows[i].wanted(machine->options))
             ret = add_device(machine, &device_rows[i]);
+    if (ret == 0)
+        ret = machine_check_blocks(machine);
     if (ret)
         machine_fini(machine);
     return ret;

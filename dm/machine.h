@@ -22,6 +22,8 @@ struct pci_function;
 struct xen;
 struct xen_mapcache;
 struct xen_ram;
+struct xen_ram_block;
+struct xen_ram_spec;
 
 #define MACHINE_MAX_DEVICES 16
 #define MACHINE_ISA_LINES 16
@@ -56,6 +58,17 @@ struct machine {
  */
 int machine_init(struct machine *machine);
 void machine_fini(struct machine *machine);
+
+/*
+ * Memory of a device: as xen_ram_alloc, but with the lengths of -xenram-block,
+ * and a private block is a file when -xenram-file says so.  The log says what
+ * is wrong.
+ */
+int machine_alloc_ram(struct machine *machine, const struct xen_ram_spec *spec,
+                      struct xen_ram_block **out);
+/* All devices are there: did those options find their blocks?  -EINVAL. */
+int machine_check_blocks(const struct machine *machine);
+
 void machine_reset(struct machine *machine);
 
 /* QMP's words.  All are valid in every state; the reason is in error. */

@@ -66,6 +66,9 @@ int parse_vnc(struct parse *parse);
 int parse_run_with(struct parse *parse);
 int parse_policy(struct parse *parse);
 
+int parse_ram_file(struct parse *parse);
+int parse_ram_block(struct parse *parse);
+
 void options_print_help(void);
 
 #endif

@@ -15,6 +15,7 @@
 #define OPTIONS_MAX_SERIALS 2
 #define OPTIONS_MAX_NICS 32
 #define OPTIONS_MAX_QMP 4
+#define OPTIONS_MAX_BLOCKS 8
 #define OPTIONS_TEXT 16384 /* bytes of all arguments that are taken apart */
 #define OPTIONS_NO_DOMID UINT32_MAX
 
@@ -35,6 +36,18 @@ struct options_qmp {
 struct options_nic {
     const char *model, *id, *ifname;
     uint8_t mac[6];
+};
+
+/* The memory of a block is a file; copy: what is written stays here. */
+struct options_file {
+    const char *block, *path;
+    bool copy;
+};
+
+/* Lengths of a block in bytes; 0: as the device has it. */
+struct options_block {
+    const char *name;
+    uint64_t size, max;
 };
 
 struct options {
@@ -60,6 +73,10 @@ struct options {
     const char *chroot;
     const char *runas;
 
+    struct options_file files[OPTIONS_MAX_BLOCKS]; /* -xenram-file */
+    unsigned nr_files;
+    struct options_block blocks[OPTIONS_MAX_BLOCKS]; /* -xenram-block */
+    unsigned nr_blocks;
     bool strict; /* -xenram-policy strict */
     bool vmdesc; /* no suppress-vmdesc=on */
     bool debug;  /* -xenram-debug */

@@ -48,7 +48,8 @@ struct boot_rom {
     struct linux_boot boot; /* open until the doorbell has rung */
     struct pci_function *function;
     struct xen_ram_block *block;
-    bool claimed; /* the ports */
+    uint64_t size; /* that the block has when the guest starts */
+    bool claimed;  /* the ports */
     uint32_t status;
     struct linux_boot_entry entry;
 };
@@ -86,6 +87,20 @@ static int write_image(struct boot_rom *rom, struct machine *machine)
     pnp[PNP_SUM] = (uint8_t)-sum(pnp, pnp[PNP_LENGTH] * 16u);
     image[BOOT_ROM_SUM_OFFSET] = (uint8_t)-sum(image, sizeof(image));
     return xen_ram_write(machine->ram, rom->block, 0, image, sizeof(image));
+}
+
+/* What follows the image, of which a loaded state may have had a longer one. */
+static int clear_rest(struct boot_rom *rom, struct xen_ram *ram)
+{
+    static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
+    uint64_t end = xen_ram_used_length(rom->block), n;
+    int ret = 0;
+
+    for (uint64_t at = BOOT_ROM_SIZE; at < end && ret == 0; at += n) {
+        n = end - at < sizeof(zeroes) ? end - at : sizeof(zeroes);
+        ret = xen_ram_write(ram, rom->block, at, zeroes, (size_t)n);
+    }
+    return ret;
 }
 
 /* The BAR is as large as the block, which a loaded state may resize. */
@@ -187,7 +202,6 @@ static int open_files(struct boot_rom *rom, const struct options *options)
 static int make_block(struct device *device)
 {
     struct boot_rom *rom = device->state;
-    struct xen_ram *ram = device->machine->ram;
     struct xen_ram_spec spec = {
         .idstr = "xenram/boot.rom",
         .kind = XEN_RAM_VISIBLE,
@@ -198,12 +212,15 @@ static int make_block(struct device *device)
         .resized = resized,
         .opaque = rom,
     };
-    int ret = xen_ram_alloc(ram, &spec, &rom->block);
+    int ret = machine_alloc_ram(device->machine, &spec, &rom->block);
 
-    if (ret == 0 && !device->machine->loading)
+    if (ret)
+        return ret;
+    rom->size = xen_ram_size(rom->block);
+    if (!device->machine->loading)
         ret = write_image(rom, device->machine);
     if (ret)
-        log_error("boot ROM: %s", xen_ram_error(ram));
+        log_error("boot ROM: cannot be written: %s", strerror(-ret));
     return ret;
 }
 
@@ -241,11 +258,17 @@ static void boot_rom_reset(struct device *device)
 {
     struct boot_rom *rom = device->state;
     struct xen_ram *ram = device->machine->ram;
+    int ret;
 
     rom->status = BOOT_ROM_IDLE;
-    if (xen_ram_resize(ram, rom->block, BOOT_ROM_SIZE) ||
-        write_image(rom, device->machine))
+    /* A guest with too little memory goes on with the length it has. */
+    if (xen_ram_resize(ram, rom->block, rom->size))
         log_error("boot ROM: %s", xen_ram_error(ram));
+    ret = write_image(rom, device->machine);
+    if (ret == 0)
+        ret = clear_rest(rom, ram);
+    if (ret)
+        log_error("boot ROM: cannot be written: %s", strerror(-ret));
 }
 
 static void boot_rom_fini(struct device *device)

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * CMOS RAM.  Xen has the clock, indexes 0 to 13, and passes the rest on: memory
- * sizes that hvmloader stores, the order of boot devices that SeaBIOS reads.
+ * sizes that hvmloader stores, the order of boot devices that SeaBIOS reads. It
+ * is a block of its own, so that a file can keep it as a battery would.
  */
 #include "config.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "dm/bus.h"
@@ -12,6 +14,8 @@
 #include "dm/machine.h"
 
 #include "dm/hw/bytewise.h"
+
+#include "xenram/ram.h"
 
 #define CMOS_PORT 0x70 /* index, data */
 #define CMOS_SIZE 128
@@ -27,7 +31,9 @@
 
 struct cmos {
     uint8_t index;
-    uint8_t data[CMOS_SIZE];
+    uint8_t *data; /* CMOS_SIZE bytes, of block */
+    struct xen_ram_block *block;
+    bool claimed; /* the ports */
 };
 
 static uint8_t read_byte(void *opaque, uint64_t offset)
@@ -103,33 +109,52 @@ static void set_boot_order(struct cmos *cmos, const struct options *options)
 
 static int cmos_init(struct device *device)
 {
-    return bus_add(device->machine->bus, BUS_PIO, CMOS_PORT, 2, &cmos_ops,
-                   device->state);
+    static const struct xen_ram_spec spec = {
+        .idstr = "xenram/cmos",
+        .kind = XEN_RAM_PRIVATE,
+        .gfn = XEN_RAM_NO_GFN,
+        .size = CMOS_SIZE,
+    };
+    struct machine *machine = device->machine;
+    struct cmos *cmos = device->state;
+    int ret = machine_alloc_ram(machine, &spec, &cmos->block);
+
+    if (ret)
+        return ret;
+    cmos->data = xen_ram_host(cmos->block);
+    ret = bus_add(machine->bus, BUS_PIO, CMOS_PORT, 2, &cmos_ops, cmos);
+    cmos->claimed = ret == 0;
+    return ret;
 }
 
+/* A battery keeps the rest. */
 static void cmos_reset(struct device *device)
 {
     struct cmos *cmos = device->state;
 
-    *cmos = (struct cmos){0};
+    cmos->index = 0;
     set_boot_order(cmos, device->machine->options);
 }
 
 static void cmos_fini(struct device *device)
 {
-    bus_remove(device->machine->bus, BUS_PIO, CMOS_PORT);
+    struct machine *machine = device->machine;
+    struct cmos *cmos = device->state;
+
+    if (cmos->claimed)
+        bus_remove(machine->bus, BUS_PIO, CMOS_PORT);
+    xen_ram_free(machine->ram, cmos->block);
 }
 
 static const struct xen_migrate_field cmos_fields[] = {
     XEN_MIGRATE_FIELD_RANGE(U8, cmos, index, 0, CMOS_SIZE - 1),
-    XEN_MIGRATE_ARRAY(BUFFER, cmos, data),
     {.type = XEN_MIGRATE_END},
 };
 
 static const struct xen_migrate_state cmos_saved = {
     .name = "cmos",
-    .version = 1,
-    .minimum = 1,
+    .version = 2, /* 1 had the bytes */
+    .minimum = 2,
     .size = sizeof(struct cmos),
     .fields = cmos_fields,
 };

@@ -313,6 +313,26 @@ int xen_sleep(struct xen *xen)
 
 /* ---- blocks ---- */
 
+int machine_alloc_ram(struct machine *machine, const struct xen_ram_spec *spec,
+                      struct xen_ram_block **out)
+{
+    (void)machine;
+    assert_true(spec->size <= sizeof(board.memory));
+    *out = &board.block;
+    return board.fail_alloc;
+}
+
+void *xen_ram_host(const struct xen_ram_block *block)
+{
+    return block == &board.block ? board.memory : NULL;
+}
+
+void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
+{
+    (void)ram;
+    (void)block;
+}
+
 uint64_t xen_ram_gfn(const struct xen_ram_block *block)
 {
     return block->gfn;

@@ -35,7 +35,11 @@ struct board {
     uint32_t rom_nr;
     unsigned reboots, poweroffs, sleeps;
 
-    int fail_claim, fail_claim_pci, fail_relocate, fail_rom_lock, fail_sleep;
+    int fail_claim, fail_claim_pci, fail_relocate, fail_rom_lock, fail_sleep,
+        fail_alloc;
+
+    struct xen_ram_block block; /* the only one, of private memory */
+    uint8_t memory[4096];
 
     unsigned guest_lines; /* log_guest calls */
     char last_line[256];

@@ -130,7 +130,9 @@ static void a_plain_guest_of_xen_4_17_is_accepted_without_a_word(void **state)
               "-serial pty -serial file:/tmp/a,b -boot order=c -smp 2 "
               "-net none -machine pc,accel=xen,suppress-vmdesc=on,"
               "max-ram-below-4g=3221225472 -m 1024 "
-              "-xenram-policy strict -xenram-debug -no-acpi -nographic"),
+              "-xenram-policy strict -xenram-debug -no-acpi -nographic "
+              "-xenram-file a/b=/dir/f,,1,private -xenram-file c=/g=h "
+              "-xenram-block rom,size=4096,max=65536"),
         0);
     assert_string_equal(options->name, "g 1");
     assert_string_equal(options->kernel, "/boot/vmlinuz,old");
@@ -143,6 +145,16 @@ static void a_plain_guest_of_xen_4_17_is_accepted_without_a_word(void **state)
     assert_false(options->vmdesc);
     assert_false(options->acpi);
     assert_true(options->strict);
+    assert_int_equal(options->nr_files, 2);
+    assert_string_equal(options->files[0].block, "a/b");
+    assert_string_equal(options->files[0].path, "/dir/f,1");
+    assert_true(options->files[0].copy);
+    assert_string_equal(options->files[1].path, "/g=h");
+    assert_false(options->files[1].copy);
+    assert_int_equal(options->nr_blocks, 1);
+    assert_string_equal(options->blocks[0].name, "rom");
+    assert_int_equal(options->blocks[0].size, 4096);
+    assert_int_equal(options->blocks[0].max, 65536);
     assert_true(options->debug);
     assert_int_equal(options->max_ram_below_4g, 3221225472u);
     assert_string_equal(line.log, "");
@@ -256,6 +268,23 @@ static void what_cannot_be_served_is_refused_with_its_key(void **state)
         {"-mon chardev=x,mode=readline", "-mon", "device_model_args"},
         {"stray", "stray", "device_model_args"},
         {"-xenram-policy maybe", "-xenram-policy", "device_model_args_hvm"},
+        {"-xenram-file a", "NAME=PATH", "device_model_args_hvm"},
+        {"-xenram-file a,b=c", "NAME=PATH", "device_model_args_hvm"},
+        {"-xenram-file a=", "path is empty", "device_model_args_hvm"},
+        {"-xenram-file =/f", "1 to 127 bytes", "device_model_args_hvm"},
+        {"-xenram-file a=/f,shared", "private", "device_model_args_hvm"},
+        {"-xenram-file a=/f,private=off", "private", "device_model_args_hvm"},
+        {"-xenram-file a=/f,private,x", "private", "device_model_args_hvm"},
+        {"-xenram-file a=/f -xenram-file a=/g", "a has file /f already",
+         "device_model_args_hvm"},
+        {"-xenram-block a", "size= or max=", "device_model_args_hvm"},
+        {"-xenram-block a,size=0", "size=0", "device_model_args_hvm"},
+        {"-xenram-block a,size=8388609", "8388608", "device_model_args_hvm"},
+        {"-xenram-block a,size=2,max=1", "above max", "device_model_args_hvm"},
+        {"-xenram-block a,length=1", "length=", "device_model_args_hvm"},
+        {"-xenram-block size=1", "1 to 127 bytes", "device_model_args_hvm"},
+        {"-xenram-block a,size=1 -xenram-block a,size=1", "a is there twice",
+         "device_model_args_hvm"},
     };
 
     (void)state;
