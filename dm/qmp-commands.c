@@ -109,9 +109,10 @@ static struct json_object *system_reset(struct qmp_call *call,
 static struct json_object *set_dirty_log(struct qmp_call *call,
                                          struct qmp_error *error)
 {
-    (void)error;
-    xen_ram_log_dirty(call->context->machine->ram,
-                      qmp_bool(call, "enable", false));
+    struct xen_ram *ram = call->context->machine->ram;
+
+    if (xen_ram_log_dirty(ram, qmp_bool(call, "enable", false)))
+        return qmp_fail(error, QMP_GENERIC, "%s", xen_ram_error(ram));
     return json_object_new_object();
 }
 

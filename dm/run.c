@@ -26,6 +26,10 @@
 
 /* SIGHUP is how libxl ends a device model. */
 static const int end_signals[] = {SIGHUP, SIGTERM, SIGINT};
+/* How long written pages wait for others before Xen is told, ms. */
+#define REPORT_MS 1
+#define REPORT_AGAIN_MS 100 /* after a failure */
+
 #define NR_END_SIGNALS (sizeof(end_signals) / sizeof(end_signals[0]))
 
 struct run {
@@ -35,6 +39,7 @@ struct run {
     uv_signal_t signals[NR_END_SIGNALS];
     uv_prepare_t prepare;
     uv_check_t check;
+    uv_timer_t report; /* active: too early for the next report */
     struct xenstore *xenstore;
     struct tap *taps[OPTIONS_MAX_NICS];
     struct qmp *qmp;
@@ -58,15 +63,35 @@ static void watch_signals(struct run *run)
     }
 }
 
+/* It only wakes the loop. */
+static void report_time(uv_timer_t *timer)
+{
+    (void)timer;
+}
+
+/* `stop` does not wait for its turn: machine_stop reports by itself. */
+static void report_written(struct run *run)
+{
+    int ret;
+
+    if (uv_is_active((uv_handle_t *)&run->report) ||
+        !xen_ram_dirty_waits(run->machine.ram))
+        return;
+    ret = xen_ram_report_dirty(run->machine.ram);
+    if (ret && !run->report_failed)
+        log_warn("cannot report written pages to Xen: %s", strerror(-ret));
+    run->report_failed = ret != 0;
+    uv_update_time(&run->loop);
+    uv_timer_start(&run->report, report_time, ret ? REPORT_AGAIN_MS : REPORT_MS,
+                   0);
+}
+
 /* The loop is about to sleep: nothing looked up is in use any more. */
 static void before_sleep(uv_prepare_t *prepare)
 {
     struct run *run = prepare->data;
-    int ret = xen_ram_report_dirty(run->machine.ram);
 
-    if (ret && !run->report_failed)
-        log_warn("cannot report written pages to Xen: %s", strerror(-ret));
-    run->report_failed = ret != 0;
+    report_written(run);
     xen_mapcache_thread_offline();
 }
 
@@ -83,6 +108,7 @@ static void watch_turns(struct run *run)
     uv_prepare_start(&run->prepare, before_sleep);
     uv_check_init(&run->loop, &run->check);
     uv_check_start(&run->check, after_sleep);
+    uv_timer_init(&run->loop, &run->report);
 }
 
 static int open_xen(struct run *run)
@@ -161,7 +187,8 @@ static int load(struct run *run)
     return ret;
 }
 
-/* varstored's order: everything is opened before anything of the guest counts. */
+/* varstored's order: everything is opened before anything of the guest counts.
+ */
 static int start(struct run *run)
 {
     struct machine *machine = &run->machine;

@@ -295,6 +295,7 @@ void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
     if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
         (void)depopulate_pages(ram->call, ram->domid, block->gfn, nr, NULL);
         ram_forget(ram, block->gfn, nr);
+        ram_unmark_gfns(ram, block->gfn, nr);
     }
     ram_block_delete(ram, block);
 }

@@ -10,14 +10,28 @@
 #include <xendevicemodel.h>
 
 #include "ram/block.h"
+#include "xenram/mapcache.h"
 
+/* A call takes one buffer of 4096 bytes, 16 bytes a run. */
+#define RUNS 256u
 /* A run's length is 32 bits wide in the call. */
 #define RUN_MAX UINT64_C(0xffffffff)
+
+struct ram_run {
+    uint64_t first, nr; /* gfns */
+};
+
+/* Runs on their way to Xen. */
+struct report {
+    struct xen_ram *ram;
+    unsigned nr;
+    struct ram_run runs[RUNS];
+};
 
 static int report_runs(struct xen_ram *ram, const struct ram_run *runs,
                        unsigned nr)
 {
-    struct xen_dm_op_modified_memory_extent extents[RAM_DIRTY_RUNS];
+    struct xen_dm_op_modified_memory_extent extents[RUNS];
 
     for (unsigned i = 0; i < nr; i++) {
         if (runs[i].nr > RUN_MAX)
@@ -64,98 +78,151 @@ static int report_split(struct xen_ram *ram, struct ram_run run)
     return rc == -EINVAL ? 0 : rc;
 }
 
-int xen_ram_report_dirty(struct xen_ram *ram)
+static int flush(struct report *report)
 {
-    struct ram_dirty *dirty = &ram->dirty;
-    int rc;
+    struct xen_ram *ram = report->ram;
+    int rc = report->nr ? report_runs(ram, report->runs, report->nr) : 0;
 
-    if (dirty->nr == 0)
-        return 0;
-    rc = report_runs(ram, dirty->runs, dirty->nr);
     if (rc == -EINVAL) {
         rc = 0;
-        for (unsigned i = 0; i < dirty->nr && rc == 0; i++)
-            rc = report_split(ram, dirty->runs[i]);
+        for (unsigned i = 0; i < report->nr && rc == 0; i++)
+            rc = report_split(ram, report->runs[i]);
     }
     if (rc) {
-        return ram_fail(ram, rc,
-                        "%u runs of written pages cannot be reported to Xen: "
-                        "%s",
-                        dirty->nr, strerror(-rc));
+        ram_fail(ram, rc,
+                 "%u runs of written pages cannot be reported to Xen: %s",
+                 report->nr, strerror(-rc));
+        for (unsigned i = 0; i < report->nr; i++)
+            ram_bitmap_set(&ram->dirty.bitmaps[XEN_RAM_MIGRATION],
+                           report->runs[i].first, report->runs[i].nr);
     }
-    dirty->nr = 0;
+    report->nr = 0;
+    return rc;
+}
+
+static int add_run(uint64_t first, uint64_t nr, void *opaque)
+{
+    struct report *report = opaque;
+    int rc = report->nr == RUNS ? flush(report) : 0;
+
+    if (rc == 0)
+        report->runs[report->nr++] = (struct ram_run){first, nr};
+    return rc;
+}
+
+static bool started(const struct xen_ram *ram, enum xen_ram_client client)
+{
+    return atomic_load(&ram->dirty.clients) & 1u << client;
+}
+
+int xen_ram_report_dirty(struct xen_ram *ram)
+{
+    struct ram_bitmap *bitmap = &ram->dirty.bitmaps[XEN_RAM_MIGRATION];
+    struct report report;
+    int rc, last;
+
+    if (!started(ram, XEN_RAM_MIGRATION))
+        return 0;
+    report.ram = ram;
+    report.nr = 0;
+    rc = ram_bitmap_take(bitmap, 0, bitmap->nr, add_run, &report);
+    last = flush(&report);
+    return rc ? rc : last;
+}
+
+bool xen_ram_dirty_waits(const struct xen_ram *ram)
+{
+    return started(ram, XEN_RAM_MIGRATION) &&
+           ram_bitmap_any(&ram->dirty.bitmaps[XEN_RAM_MIGRATION]);
+}
+
+int xen_ram_dirty_start(struct xen_ram *ram, enum xen_ram_client client)
+{
+    struct ram_bitmap *bitmap = &ram->dirty.bitmaps[client];
+    struct xen_mapcache_stats stats;
+    int rc;
+
+    /* What another thread still set after the last stop goes, too. */
+    if (!ram->cache || started(ram, client))
+        return 0;
+    if (bitmap->nr) {
+        (void)ram_bitmap_take(bitmap, 0, bitmap->nr, NULL, NULL);
+    } else {
+        xen_mapcache_get_stats(ram->cache, &stats);
+        rc = ram_bitmap_init(bitmap, stats.window >> RAM_PAGE_SHIFT);
+        if (rc)
+            return ram_fail(ram, rc, "no memory to log written pages");
+    }
+    atomic_fetch_or(&ram->dirty.clients, 1u << client);
     return 0;
 }
 
-/* The union of both, when it is one run. */
-static bool join(struct ram_run *run, uint64_t gfn, uint64_t nr)
+void xen_ram_dirty_stop(struct xen_ram *ram, enum xen_ram_client client)
 {
-    uint64_t first = run->first < gfn ? run->first : gfn;
-    uint64_t end =
-        run->first + run->nr > gfn + nr ? run->first + run->nr : gfn + nr;
-
-    if (end - first > run->nr + nr || end - first > RUN_MAX)
-        return false;
-    *run = (struct ram_run){first, end - first};
-    return true;
+    atomic_fetch_and(&ram->dirty.clients, ~(1u << client));
 }
 
-static uint64_t gap(const struct ram_run *a, const struct ram_run *b)
+struct taken {
+    xen_ram_dirty_fn *fn;
+    void *opaque;
+};
+
+static int hand_over(uint64_t first, uint64_t nr, void *opaque)
 {
-    if (a->first > b->first)
-        return gap(b, a);
-    return b->first > a->first + a->nr ? b->first - a->first - a->nr : 0;
+    struct taken *taken = opaque;
+
+    taken->fn(first, nr, taken->opaque);
+    return 0;
 }
 
-/* Make room when Xen does not listen: the last run takes in its nearest. */
-static void join_nearest(struct ram_dirty *dirty)
+void xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
+                        uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
+                        void *opaque)
 {
-    struct ram_run *last = &dirty->runs[dirty->nr - 1], *near = NULL;
-    uint64_t first, end;
+    struct taken taken = {fn, opaque};
 
-    for (struct ram_run *run = dirty->runs; run < last; run++)
-        if (!near || gap(run, last) < gap(near, last))
-            near = run;
-    first = near->first < last->first ? near->first : last->first;
-    end = near->first + near->nr;
-    if (end < last->first + last->nr)
-        end = last->first + last->nr;
-    *near = (struct ram_run){first, end - first};
-    dirty->nr--;
+    if (started(ram, client))
+        (void)ram_bitmap_take(&ram->dirty.bitmaps[client], gfn, nr, hand_over,
+                              &taken);
 }
 
 void ram_mark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
 {
-    struct ram_dirty *dirty = &ram->dirty;
+    unsigned clients = atomic_load(&ram->dirty.clients);
 
-    if (!dirty->enabled || !ram->device || nr == 0)
-        return;
-    /* Writes come in streams: look at the newest runs only. */
-    for (unsigned i = dirty->nr; i-- > 0 && i + 8 > dirty->nr;)
-        if (join(&dirty->runs[i], gfn, nr))
-            return;
-    if (dirty->nr == RAM_DIRTY_RUNS && xen_ram_report_dirty(ram))
-        join_nearest(dirty);
-    dirty->runs[dirty->nr++] = (struct ram_run){gfn, nr};
+    for (; clients; clients &= clients - 1)
+        ram_bitmap_set(&ram->dirty.bitmaps[__builtin_ctz(clients)], gfn, nr);
+}
+
+void ram_unmark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
+{
+    unsigned clients = atomic_load(&ram->dirty.clients);
+
+    for (; clients; clients &= clients - 1)
+        (void)ram_bitmap_take(&ram->dirty.bitmaps[__builtin_ctz(clients)], gfn,
+                              nr, NULL, NULL);
 }
 
 void xen_ram_mark_dirty(struct xen_ram *ram, uint64_t gpa, uint64_t len)
 {
     uint64_t first = gpa >> RAM_PAGE_SHIFT, last;
 
-    if (!ram->dirty.enabled || len == 0 || len - 1 > UINT64_MAX - gpa)
+    if (len == 0 || len - 1 > UINT64_MAX - gpa)
         return;
     last = (gpa + len - 1) >> RAM_PAGE_SHIFT;
-    while (last - first >= RUN_MAX) {
-        ram_mark_gfns(ram, first, RUN_MAX);
-        first += RUN_MAX;
-    }
     ram_mark_gfns(ram, first, last - first + 1);
 }
 
-void xen_ram_log_dirty(struct xen_ram *ram, bool enable)
+int xen_ram_log_dirty(struct xen_ram *ram, bool enable)
 {
-    ram->dirty.enabled = enable;
-    if (!enable)
-        ram->dirty.nr = 0;
+    if (enable)
+        return xen_ram_dirty_start(ram, XEN_RAM_MIGRATION);
+    xen_ram_dirty_stop(ram, XEN_RAM_MIGRATION);
+    return 0;
+}
+
+void ram_dirty_fini(struct ram_dirty *dirty)
+{
+    for (unsigned i = 0; i < XEN_RAM_NR_CLIENTS; i++)
+        ram_bitmap_fini(&dirty->bitmaps[i]);
 }

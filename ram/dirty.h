@@ -2,31 +2,24 @@
 #ifndef RAM_DIRTY_H
 #define RAM_DIRTY_H
 
-/*
- * Gfns that we wrote to, as a short list of runs.  A list that is full and
- * cannot be reported joins the two runs that are closest: Xen may be told more
- * than was written, never less.
- */
+/* Which gfns were written to, for each client that wants to know. */
 
-#include <stdbool.h>
+#include <stdatomic.h>
 #include <stdint.h>
 
-/* A call takes one buffer of 4096 bytes, 16 bytes a run. */
-#define RAM_DIRTY_RUNS 256u
-
-struct ram_run {
-    uint64_t first, nr; /* gfns */
-};
+#include "ram/bitmap.h"
+#include "xenram/ram.h"
 
 struct ram_dirty {
-    bool enabled;
-    unsigned nr;
-    struct ram_run runs[RAM_DIRTY_RUNS];
+    atomic_uint clients; /* a bit for each that was started */
+    struct ram_bitmap bitmaps[XEN_RAM_NR_CLIENTS];
 };
 
-struct xen_ram;
+void ram_dirty_fini(struct ram_dirty *dirty);
 
-/* Whole gfns; nothing while logging is off. */
+/* Whole gfns; any thread. */
 void ram_mark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
+/* These gfns are no pages any more: nobody needs to know. */
+void ram_unmark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 
 #endif

@@ -72,6 +72,7 @@ void xen_ram_close(struct xen_ram *ram)
         ram_notify_removed(ram, ram->blocks);
         ram_block_delete(ram, ram->blocks);
     }
+    ram_dirty_fini(&ram->dirty);
     if (ram->cache) {
         xendevicemodel_close(ram->device);
         xencall_close(ram->call);
@@ -192,6 +193,8 @@ int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
 
     rc = depopulate_pages(ram->call, ram->domid, gfn, nr, &done);
     ram_forget(ram, gfn, nr);
+    if (rc == 0)
+        ram_unmark_gfns(ram, gfn, nr);
     if (rc) {
         if (done)
             (void)ram_pages_add(ram, block, first, done);

@@ -111,6 +111,7 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
     block->gfn = gfn;
     ram_forget(ram, old, nr);
     ram_forget(ram, gfn, nr);
+    ram_unmark_gfns(ram, old, nr);
     ram_mark_gfns(ram, gfn, nr);
     return 0;
 

@@ -24,8 +24,8 @@
  * as one line of text, with names and numbers, is in xen_ram_error (of reads,
  * writes and dirty reports the errno says all).
  *
- * One thread owns the list and makes every call.  Pointers to blocks live until
- * xen_ram_free or xen_ram_close.
+ * One thread owns the list and makes every call but those that say otherwise.
+ * Pointers to blocks live until xen_ram_free or xen_ram_close.
  */
 
 #include <stdbool.h>
@@ -255,14 +255,51 @@ void xen_ram_notifier_remove(struct xen_ram *ram,
                              struct xen_ram_notifier *notifier);
 
 /*
- * Dirty logging.  While it is on, xen_ram_mark_dirty collects the gfns that we
- * wrote to through the map cache, and xen_ram_report_dirty tells them to Xen:
- * call it before a save's `stop` is answered and when idle.  Off, both are
- * cheap.  xen_ram_write marks by itself.
- * report: what Xen gave; the gfns are kept for the next try.
+ * Which pages of the guest were written to: by us through the map cache, or
+ * because a block brought them to a gfn.  Each client has a bitmap of its own,
+ * and loses nothing when another takes.  Private memory is not the guest's and
+ * does not count.
  */
-void xen_ram_log_dirty(struct xen_ram *ram, bool enable);
+enum xen_ram_client {
+    XEN_RAM_DISPLAY,
+    XEN_RAM_MIGRATION, /* told to Xen by xen_ram_report_dirty */
+    XEN_RAM_USER,
+    XEN_RAM_NR_CLIENTS,
+};
+
+/*
+ * Collect for a client from now on, or no longer.  The owner's thread.  Without
+ * a map cache there is no guest, and nothing to collect.
+ * -ENOMEM: no address space for a bit a page of the window.
+ */
+int xen_ram_dirty_start(struct xen_ram *ram, enum xen_ram_client client);
+void xen_ram_dirty_stop(struct xen_ram *ram, enum xen_ram_client client);
+
+/*
+ * We wrote to [gpa, gpa + len).  Any thread, after the write; cheap while no
+ * client was started.  xen_ram_write marks by itself.
+ */
 void xen_ram_mark_dirty(struct xen_ram *ram, uint64_t gpa, uint64_t len);
+
+/*
+ * Give what is dirty of nr gfns from gfn on to fn, as runs upwards, neighbours
+ * in one; it is clean then.  What was marked before this call is in it.  One
+ * thread at a time takes for a client.  Costs what is dirty, not what there is.
+ */
+typedef void xen_ram_dirty_fn(uint64_t gfn, uint64_t nr, void *opaque);
+void xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
+                        uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
+                        void *opaque);
+
+/*
+ * Start and stop XEN_RAM_MIGRATION.  While it is on, xen_ram_report_dirty tells
+ * Xen, 256 runs a call: call it before a save's `stop` is answered, and from
+ * time to time while xen_ram_dirty_waits says that there is something.
+ * log_dirty: as xen_ram_dirty_start.
+ * report:    what Xen gave; what Xen was not told is kept for the next try.
+ */
+int xen_ram_log_dirty(struct xen_ram *ram, bool enable);
+bool xen_ram_dirty_waits(const struct xen_ram *ram);
 int xen_ram_report_dirty(struct xen_ram *ram);
 
 #pragma GCC visibility pop

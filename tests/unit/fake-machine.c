@@ -108,13 +108,22 @@ const char *chardev_filename(const struct chardev *chardev)
     return chardev->filename;
 }
 
-void xen_ram_log_dirty(struct xen_ram *ram, bool enable)
+int xen_ram_log_dirty(struct xen_ram *ram, bool enable)
 {
     (void)ram;
+    if (fake.log_fails)
+        return fake.log_fails;
     if (enable)
         fake.dirty_on++;
     else
         fake.dirty_off++;
+    return 0;
+}
+
+const char *xen_ram_error(const struct xen_ram *ram)
+{
+    (void)ram;
+    return "the fake has no memory";
 }
 
 struct xen_ram_block *xen_ram_next(const struct xen_ram *ram,

@@ -12,7 +12,7 @@
 struct fake_machine {
     struct machine machine;
     unsigned conts, stops, saves, wakes, reboots, dirty_on, dirty_off;
-    int stop_fails, save_fails, wake_fails; /* -errno to return */
+    int stop_fails, save_fails, wake_fails, log_fails; /* -errno to return */
     bool saved_live;
     size_t save_bytes; /* what a save writes */
     uint64_t misses;   /* of the map cache */

@@ -273,6 +273,11 @@ static void failures_of_the_machine_reach_the_client(void **state)
     assert_non_null(
         strstr(client_ask(client, "{\"execute\":\"system_wakeup\"}"),
                "not permitted"));
+    fake.log_fails = -ENOMEM;
+    assert_non_null(
+        strstr(client_ask(client, "{\"execute\":\"xen-set-global-dirty-log\","
+                                  "\"arguments\":{\"enable\":true}}"),
+               "the fake has no memory"));
     fake.save_fails = -EFBIG;
     snprintf(text, sizeof(text),
              "{\"execute\":\"xen-save-devices-state\",\"arguments\":"

@@ -2,6 +2,8 @@
 #include "config.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "tests/unit/ram-env.h"
 
@@ -129,6 +131,78 @@ static void moved_pages_are_dirty(void **state)
     assert_true(fakexen_dirty(DOMID, BAR + 2));
 }
 
+/* Runs as they came, as text. */
+struct taken {
+    char text[512];
+};
+
+static void note_run(uint64_t gfn, uint64_t nr, void *opaque)
+{
+    struct taken *taken = opaque;
+    size_t len = strlen(taken->text);
+
+    snprintf(taken->text + len, sizeof(taken->text) - len, "%#lx+%lu ",
+             (unsigned long)gfn, (unsigned long)nr);
+}
+
+static const char *take(struct env *env, enum xen_ram_client client,
+                        uint64_t gfn, uint64_t nr)
+{
+    static struct taken taken;
+
+    taken.text[0] = '\0';
+    xen_ram_dirty_take(env->ram, client, gfn, nr, note_run, &taken);
+    return taken.text;
+}
+
+static void each_client_takes_what_was_written(void **state)
+{
+    const uint64_t all = UINT64_C(1) << 28;
+    struct env *env = *state;
+
+    assert_int_equal(xen_ram_dirty_start(env->ram, XEN_RAM_DISPLAY), 0);
+    xen_ram_mark_dirty(env->ram, 0x1000 * PAGE, 3 * PAGE);
+    assert_int_equal(xen_ram_dirty_start(env->ram, XEN_RAM_USER), 0);
+    xen_ram_mark_dirty(env->ram, 0x1003 * PAGE, 1);
+    xen_ram_mark_dirty(env->ram, UINT64_C(0xfffffff) * PAGE, PAGE);
+
+    /* A display looks at its own memory only. */
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0x1001, 2), "0x1001+2 ");
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0x1001, 2), "");
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0, all),
+                        "0x1000+1 0x1003+1 0xfffffff+1 ");
+    assert_string_equal(take(env, XEN_RAM_USER, 0, all),
+                        "0x1003+1 0xfffffff+1 ");
+    assert_string_equal(take(env, XEN_RAM_USER, 0, all), "");
+    assert_string_equal(take(env, XEN_RAM_MIGRATION, 0, all), "");
+
+    xen_ram_mark_dirty(env->ram, 0x1000 * PAGE, PAGE);
+    xen_ram_dirty_stop(env->ram, XEN_RAM_USER);
+    assert_string_equal(take(env, XEN_RAM_USER, 0, all), "");
+    assert_int_equal(xen_ram_dirty_start(env->ram, XEN_RAM_USER), 0);
+    assert_string_equal(take(env, XEN_RAM_USER, 0, all), "");
+}
+
+static void a_resize_cleans_what_goes_and_soils_what_comes(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "v", XEN_RAM_RESIZEABLE, 4 * PAGE);
+
+    assert_int_equal(xen_ram_dirty_start(env->ram, XEN_RAM_DISPLAY), 0);
+    fill(env, block, 0, 4 * PAGE, 1);
+    assert_int_equal(xen_ram_resize(env->ram, block, 2 * PAGE), 0);
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0, HOME + 99), "0xf0000+2 ");
+    assert_int_equal(xen_ram_resize(env->ram, block, 7 * PAGE), 0);
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0, HOME + 99), "0xf0002+5 ");
+    fill(env, block, 0, 1, 1);
+    assert_int_equal(xen_ram_relocate(env->ram, block, BAR), 0);
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0, HOME + 99), "0xe0000+7 ");
+    fill(env, block, 0, 1, 1);
+    xen_ram_free(env->ram, block);
+    assert_string_equal(take(env, XEN_RAM_DISPLAY, 0, HOME + 99), "");
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -137,6 +211,8 @@ int main(void)
         RAM_TEST(the_highest_page_is_left_out_alone),
         RAM_TEST(what_could_not_be_reported_is_kept),
         RAM_TEST(moved_pages_are_dirty),
+        RAM_TEST(each_client_takes_what_was_written),
+        RAM_TEST(a_resize_cleans_what_goes_and_soils_what_comes),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
