@@ -104,10 +104,7 @@ static int reapply_visible(struct xen_ram *ram, struct change *change,
     return r ? failed(ram, change, r, error) : 0;
 }
 
-/*
- * Shrinks come last, because taking one back needs memory; reapply comes after
- * the sums, because nothing here takes it back.
- */
+/* Shrinks come last, because taking one back needs memory. */
 static int (*const steps[])(struct xen_ram *ram, struct change *change,
                             char *error) = {
     grow_private, adopt_visible, check_sum, reapply_visible, shrink_private,

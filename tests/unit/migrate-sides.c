@@ -282,6 +282,27 @@ void sides_fini(struct side *source, struct side *target)
     assert_int_equal(fakexen_violations(), 0);
 }
 
+static uint64_t next_page(uint32_t domid, uint64_t gfn)
+{
+    do {
+        gfn = gfn + 1 == LOW_PAGES ? ROM_GFN : gfn + 1;
+    } while (gfn < HIGH_GFN_END && fakexen_type(domid, gfn) == FAKEXEN_HOLE);
+    return gfn;
+}
+
+static uint32_t sum_guest(uint32_t domid)
+{
+    uint32_t sum = 0;
+
+    for (uint64_t gfn = 0; gfn < HIGH_GFN_END; gfn = next_page(domid, gfn)) {
+        const uint8_t type = (uint8_t)fakexen_type(domid, gfn);
+
+        sum = (uint32_t)crc32_z(sum, &type, 1);
+        sum = (uint32_t)crc32_z(sum, fakexen_host(domid, gfn), PAGE);
+    }
+    return sum;
+}
+
 void side_snapshot(const struct side *side, struct snapshot *snapshot)
 {
     memset(snapshot, 0, sizeof(*snapshot));
@@ -291,6 +312,8 @@ void side_snapshot(const struct side *side, struct snapshot *snapshot)
     snapshot->private_size = xen_ram_size(side->private);
     snapshot->private_sum = (uint32_t)crc32_z(
         0, xen_ram_host(side->private), xen_ram_used_length(side->private));
+    snapshot->guest_pages = fakexen_tot_pages(side->domid);
+    snapshot->guest_sum = sum_guest(side->domid);
 }
 
 void stream_save(struct side *side, const struct xen_migrate_options *options,
@@ -423,9 +446,21 @@ static void assert_same_block(struct side *source, struct xen_ram_block *there,
     free(got);
 }
 
+static void assert_same_guest(void)
+{
+    for (uint64_t gfn = 0; gfn < HIGH_GFN_END;
+         gfn = next_page(SOURCE_DOMID, gfn)) {
+        assert_int_equal(fakexen_type(TARGET_DOMID, gfn),
+                         fakexen_type(SOURCE_DOMID, gfn));
+        assert_memory_equal(fakexen_host(TARGET_DOMID, gfn),
+                            fakexen_host(SOURCE_DOMID, gfn), PAGE);
+    }
+}
+
 void assert_same(struct side *source, struct side *target)
 {
     assert_same_uarts(source, target);
+    assert_same_guest();
     assert_same_block(source, source->rom, target, target->rom);
     assert_same_block(source, source->private, target, target->private);
     assert_int_equal(fakexen_tot_pages(TARGET_DOMID),

@@ -16,8 +16,10 @@
 #define SOURCE_DOMID 1
 #define TARGET_DOMID 2
 
+/* All that a guest has: low memory, and pages above ROM_GFN. */
 #define LOW_PAGES 16
 #define ROM_GFN 0xf3000u
+#define HIGH_GFN_END 0xf6000u
 
 struct uart {
     bool on;
@@ -74,11 +76,15 @@ void sides_init(struct side *source, struct side *target,
                 const struct lengths *there, const struct lengths *here);
 void sides_fini(struct side *source, struct side *target);
 
-/* What a failed load must leave alone: compare two of them with memcmp. */
+/*
+ * What a failed load must leave alone: compare two of them with memcmp.
+ * guest_sum is over the types and bytes of all that the guest has.
+ */
 struct snapshot {
     struct uart uarts[2];
     uint64_t rom_gfn, rom_size, private_size;
-    uint32_t private_sum;
+    uint64_t guest_pages;
+    uint32_t private_sum, guest_sum;
 };
 void side_snapshot(const struct side *side, struct snapshot *snapshot);
 
@@ -95,7 +101,10 @@ void stream_free(struct stream *stream);
 
 /* part is in error, which is one line. */
 void assert_text(const char *error, const char *part);
-/* The target has what the source had, after a load. */
+/*
+ * The target has what the source has, after a load: devices, blocks, guest
+ * memory.
+ */
 void assert_same(struct side *source, struct side *target);
 /* Save, load, expect r and text; a refusal leaves the target as it was. */
 void carry(struct side *source, struct side *target,
