@@ -4,6 +4,8 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "migrate/error.h"
 
@@ -21,40 +23,90 @@ static const char *kind_name(unsigned kind)
     }
 }
 
-static int pair(struct ownership *owned, const struct xen_ram *ram, char *error)
+/* A block of ours, and the record that has its name. */
+struct pair {
+    struct xen_ram_block *block;
+    const struct ownership_record *record;
+};
+
+struct pairs {
+    struct pair *pair;
+    size_t nr;
+};
+
+static int by_name(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+
+    return strcmp(xen_ram_idstr(x->block), xen_ram_idstr(y->block));
+}
+
+static int has_name(const void *key, const void *element)
+{
+    const struct pair *pair = element;
+
+    return strcmp(key, xen_ram_idstr(pair->block));
+}
+
+static int by_gfn(const void *a, const void *b)
+{
+    const struct pair *x = a, *y = b;
+
+    return (x->record->gfn > y->record->gfn) -
+           (x->record->gfn < y->record->gfn);
+}
+
+/* All blocks, sorted by name. */
+static int list_blocks(struct pairs *pairs, const struct xen_ram *ram,
+                       char *error)
+{
+    struct xen_ram_block *block = NULL;
+    size_t nr = 0;
+
+    while ((block = xen_ram_next(ram, block)))
+        nr++;
+    pairs->nr = 0;
+    pairs->pair = calloc(nr + 1, sizeof(*pairs->pair));
+    if (!pairs->pair)
+        return migrate_error(error, -ENOMEM, "no memory to compare %zu blocks",
+                             nr);
+    while ((block = xen_ram_next(ram, block)))
+        pairs->pair[pairs->nr++].block = block;
+    qsort(pairs->pair, pairs->nr, sizeof(*pairs->pair), by_name);
+    return 0;
+}
+
+static int pair_all(struct pairs *pairs, struct ownership *owned, char *error)
 {
     for (size_t i = 0; i < owned->nr; i++) {
         struct ownership_record *record = &owned->records[i];
+        struct pair *pair = bsearch(record->idstr, pairs->pair, pairs->nr,
+                                    sizeof(*pairs->pair), has_name);
 
-        record->block = xen_ram_find(ram, record->idstr);
-        if (!record->block)
+        if (!pair)
             return migrate_error(error, -EINVAL,
                                  "block %s: unknown here, 0x%" PRIx64
                                  " bytes in the stream: configure the device "
                                  "that owns it",
                                  record->idstr, record->used_length);
-        for (size_t j = 0; j < i; j++) {
-            if (owned->records[j].block == record->block)
-                return migrate_error(error, -EINVAL,
-                                     "block %s: twice in the stream, as "
-                                     "records %zu and %zu: save it again",
-                                     record->idstr, j, i);
-        }
+        if (pair->record)
+            return migrate_error(error, -EINVAL,
+                                 "block %s: twice in the stream, as "
+                                 "records %zu and %zu: save it again",
+                                 record->idstr,
+                                 (size_t)(pair->record - owned->records), i);
+        pair->record = record;
+        record->block = pair->block;
     }
     return 0;
 }
 
-static int find_missing(const struct ownership *owned,
-                        const struct xen_ram *ram, char *error)
+static int find_missing(const struct pairs *pairs, char *error)
 {
-    struct xen_ram_block *block = NULL;
+    for (size_t i = 0; i < pairs->nr; i++) {
+        const struct xen_ram_block *block = pairs->pair[i].block;
 
-    while ((block = xen_ram_next(ram, block))) {
-        size_t i = 0;
-
-        while (i < owned->nr && owned->records[i].block != block)
-            i++;
-        if (i == owned->nr)
+        if (!pairs->pair[i].record)
             return migrate_error(error, -EINVAL,
                                  "block %s: 0x%" PRIx64 " bytes here, missing "
                                  "in the stream: leave out the device that "
@@ -156,30 +208,25 @@ static int check_size(const struct ownership_record *record,
     return 0;
 }
 
-static bool overlap(const struct ownership_record *a,
-                    const struct ownership_record *b)
+/* Every block has a record. */
+static int check_overlaps(struct pairs *pairs, char *error)
 {
-    uint64_t apart = a->gfn < b->gfn ? b->gfn - a->gfn : a->gfn - b->gfn;
-    const struct ownership_record *low = a->gfn < b->gfn ? a : b;
+    const struct ownership_record *low = NULL;
 
-    if (a->gfn == XEN_RAM_NO_GFN || b->gfn == XEN_RAM_NO_GFN)
-        return false;
-    return apart < low->used_length / XEN_RAM_PAGE_SIZE;
-}
+    qsort(pairs->pair, pairs->nr, sizeof(*pairs->pair), by_gfn);
+    for (size_t i = 0; i < pairs->nr; i++) {
+        const struct ownership_record *record = pairs->pair[i].record;
 
-static int check_overlap(const struct ownership *owned, size_t i, char *error)
-{
-    const struct ownership_record *record = &owned->records[i];
-
-    for (size_t j = 0; j < i; j++) {
-        const struct ownership_record *other = &owned->records[j];
-
-        if (overlap(record, other))
+        if (record->gfn == XEN_RAM_NO_GFN)
+            break;
+        if (low &&
+            record->gfn - low->gfn < low->used_length / XEN_RAM_PAGE_SIZE)
             return migrate_error(
                 error, -EINVAL,
                 "block %s at gfn 0x%" PRIx64 " overlaps "
                 "block %s at gfn 0x%" PRIx64 " in the stream: save it again",
-                record->idstr, record->gfn, other->idstr, other->gfn);
+                record->idstr, record->gfn, low->idstr, low->gfn);
+        low = record;
     }
     return 0;
 }
@@ -187,10 +234,14 @@ static int check_overlap(const struct ownership *owned, size_t i, char *error)
 int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
                         enum xen_migrate_policy policy, char *error)
 {
-    int r = pair(owned, ram, error);
+    struct pairs pairs;
+    int r = list_blocks(&pairs, ram, error);
 
+    if (r)
+        return r;
+    r = pair_all(&pairs, owned, error);
     if (!r)
-        r = find_missing(owned, ram, error);
+        r = find_missing(&pairs, error);
     for (size_t i = 0; !r && i < owned->nr; i++) {
         const struct ownership_record *record = &owned->records[i];
 
@@ -199,8 +250,9 @@ int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
             r = check_size(record, policy, error);
         if (!r && policy == XEN_MIGRATE_STRICT)
             r = check_strict(record, error);
-        if (!r)
-            r = check_overlap(owned, i, error);
     }
+    if (!r)
+        r = check_overlaps(&pairs, error);
+    free(pairs.pair);
     return r;
 }

@@ -60,6 +60,7 @@ void ownership_fini(struct ownership *owned);
  * Pair records and blocks, and decide for each whether the block can become
  * what the record says.  Changes nothing but owned.
  * -EINVAL: no; error says which block, why, and what to do.
+ * -ENOMEM.
  */
 int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
                         enum xen_migrate_policy policy, char *error);
