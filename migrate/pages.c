@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "migrate/error.h"
+#include "migrate/present.h"
+#include "xenram/migrate.h"
 
 /* Low bits of a word whose high bits are an offset (QEMU, migration/ram.c). */
 #define PAGE_ZERO UINT64_C(0x02)     /* a fill byte follows, which is 0 */
@@ -15,6 +17,8 @@
 #define PAGE_EOS UINT64_C(0x10)      /* end of the chunk */
 #define PAGE_CONTINUE UINT64_C(0x20) /* same block, its name is left out */
 #define PAGE_FLAGS UINT64_C(0xfff)
+
+#define CACHE_LINE 64u
 
 static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
 
@@ -60,16 +64,39 @@ static void save_list(struct wire_writer *out, const struct xen_ram *ram)
     wire_put_u64(out, PAGE_EOS);
 }
 
+/*
+ * Memory that can be resized is the list's own.  Other memory may be a file's,
+ * and pages of that which were never touched have content too.
+ */
+static bool is_zero(struct present *present, const struct xen_ram_block *block,
+                    const uint8_t *page)
+{
+    return (xen_ram_get_flags(block) & XEN_RAM_RESIZEABLE &&
+            !present_page(present, page)) ||
+           memcmp(page, zeroes, sizeof(zeroes)) == 0;
+}
+
+/* A processor does not look beyond the page by itself. */
+static void fetch_page(const uint8_t *page)
+{
+    for (size_t at = 0; at < XEN_RAM_PAGE_SIZE; at += CACHE_LINE)
+        __builtin_prefetch(page + at);
+}
+
 static void save_block(struct wire_writer *out,
-                       const struct xen_ram_block *block)
+                       const struct xen_ram_block *block,
+                       struct present *present)
 {
     const uint8_t *host = xen_ram_host(block);
     uint64_t length = xen_ram_used_length(block);
 
     for (uint64_t offset = 0; offset < length; offset += XEN_RAM_PAGE_SIZE) {
         const uint8_t *page = host + offset;
-        bool zero = memcmp(page, zeroes, sizeof(zeroes)) == 0;
+        bool zero;
 
+        if (length - offset > XEN_RAM_PAGE_SIZE)
+            fetch_page(page + XEN_RAM_PAGE_SIZE);
+        zero = is_zero(present, block, page);
         wire_put_u64(out, offset | (zero ? PAGE_ZERO : PAGE_RAW) |
                               (offset ? PAGE_CONTINUE : 0));
         if (offset == 0)
@@ -77,7 +104,7 @@ static void save_block(struct wire_writer *out,
         if (zero)
             wire_put_u8(out, 0);
         else
-            wire_put_bytes(out, page, XEN_RAM_PAGE_SIZE);
+            wire_put_lasting(out, page, XEN_RAM_PAGE_SIZE);
     }
     wire_put_u64(out, PAGE_EOS);
 }
@@ -85,14 +112,17 @@ static void save_block(struct wire_writer *out,
 void pages_save(struct wire_writer *out, uint32_t id, const struct xen_ram *ram)
 {
     struct xen_ram_block *block = NULL;
+    struct present present;
 
     wire_put_header(out, WIRE_START, id, PAGES_NAME, 0, PAGES_VERSION);
     save_list(out, ram);
+    present_open(&present);
     while ((block = next_private(ram, block))) {
         wire_put_u8(out, WIRE_PART);
         wire_put_u32(out, id);
-        save_block(out, block);
+        save_block(out, block, &present);
     }
+    present_close(&present);
     wire_put_u8(out, WIRE_END);
     wire_put_u32(out, id);
     wire_put_u64(out, PAGE_EOS);
@@ -104,7 +134,7 @@ struct cursor {
     size_t record; /* owned->nr: all pages were there */
     uint64_t offset;
     const struct ownership_record *named; /* in this chunk; NULL: none yet */
-    bool apply;
+    struct present *present;              /* NULL: the pages are only checked */
 };
 
 static void skip_to_private(struct cursor *cursor)
@@ -241,11 +271,12 @@ static int place_page(struct wire_reader *in, struct cursor *cursor,
 
 static void apply_page(const struct cursor *cursor, const uint8_t *bytes)
 {
-    uint8_t *host = xen_ram_host(cursor->named->block);
+    const struct xen_ram_block *block = cursor->named->block;
+    uint8_t *host = xen_ram_host(block);
 
     host += cursor->offset;
     /* Storing zeroes over zeroes would only make the host find memory. */
-    if (bytes != zeroes || memcmp(host, zeroes, sizeof(zeroes)) != 0)
+    if (bytes != zeroes || !is_zero(cursor->present, block, host))
         memcpy(host, bytes, XEN_RAM_PAGE_SIZE);
 }
 
@@ -277,7 +308,7 @@ static int load_page(struct wire_reader *in, struct cursor *cursor,
     if (in->cut)
         return cut_short(error);
 
-    if (cursor->apply)
+    if (cursor->present)
         apply_page(cursor, bytes);
     cursor->offset += XEN_RAM_PAGE_SIZE;
     if (cursor->offset == cursor->named->used_length) {
@@ -305,14 +336,14 @@ static int load_chunk(struct wire_reader *in, struct cursor *cursor,
     return 0;
 }
 
-int pages_load(struct wire_reader *in, uint32_t id,
-               const struct ownership *owned, bool apply, char *error)
+static int load_parts(struct wire_reader *in, uint32_t id,
+                      struct cursor *cursor, char *error)
 {
-    struct cursor cursor = {.owned = owned, .apply = apply};
+    const struct ownership *owned = cursor->owned;
     uint8_t type = WIRE_PART;
     int r = load_list(in, owned, error);
 
-    skip_to_private(&cursor);
+    skip_to_private(cursor);
     while (!r && type != WIRE_END) {
         uint32_t part;
 
@@ -326,12 +357,29 @@ int pages_load(struct wire_reader *in, uint32_t id,
                                  "section " PAGES_NAME " with id %" PRIu32
                                  ": the stream is damaged",
                                  type, part, id);
-        r = load_chunk(in, &cursor, error);
+        r = load_chunk(in, cursor, error);
     }
-    if (!r && cursor.record < owned->nr)
+    if (!r && cursor->record < owned->nr)
         r = migrate_error(error, -EBADMSG,
                           "block %s: page 0x%" PRIx64 " and what follows are "
                           "missing: the stream is damaged",
-                          owned->records[cursor.record].idstr, cursor.offset);
+                          owned->records[cursor->record].idstr, cursor->offset);
+    return r;
+}
+
+int pages_load(struct wire_reader *in, uint32_t id,
+               const struct ownership *owned, bool apply, char *error)
+{
+    struct cursor cursor = {.owned = owned};
+    struct present present;
+    int r;
+
+    if (!apply)
+        return load_parts(in, id, &cursor, error);
+
+    present_open(&present);
+    cursor.present = &present;
+    r = load_parts(in, id, &cursor, error);
+    present_close(&present);
     return r;
 }

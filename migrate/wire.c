@@ -19,7 +19,9 @@ struct wire_writer *wire_writer_new(int fd)
     writer->error = 0;
     writer->sum = 0;
     writer->summed = 0;
+    writer->placed = 0;
     writer->len = 0;
+    writer->nr = 0;
     return writer;
 }
 
@@ -36,23 +38,56 @@ uint32_t wire_put_sum(struct wire_writer *writer)
     return writer->sum;
 }
 
+static void add_piece(struct wire_writer *writer, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    writer->pieces[writer->nr].iov_base = (void *)bytes;
+    writer->pieces[writer->nr].iov_len = len;
+    writer->nr++;
+}
+
+static void place_buffered(struct wire_writer *writer)
+{
+    add_piece(writer, writer->buf + writer->placed,
+              writer->len - writer->placed);
+    writer->placed = writer->len;
+}
+
+/* Take len written bytes off the front. */
+static void drop_pieces(struct iovec **pieces, unsigned *nr, size_t len)
+{
+    while (*nr > 0 && len >= (*pieces)->iov_len) {
+        len -= (*pieces)->iov_len;
+        (*pieces)++;
+        (*nr)--;
+    }
+    if (len > 0) {
+        (*pieces)->iov_base = (uint8_t *)(*pieces)->iov_base + len;
+        (*pieces)->iov_len -= len;
+    }
+}
+
 int wire_flush(struct wire_writer *writer)
 {
-    size_t done = 0;
+    struct iovec *pieces = writer->pieces;
 
     wire_put_sum(writer);
-    while (!writer->error && done < writer->len) {
-        ssize_t n = write(writer->fd, writer->buf + done, writer->len - done);
+    place_buffered(writer);
+    while (!writer->error && writer->nr > 0) {
+        ssize_t n = writev(writer->fd, pieces, (int)writer->nr);
 
         if (n > 0)
-            done += (size_t)n;
+            drop_pieces(&pieces, &writer->nr, (size_t)n);
         else if (n == 0)
             writer->error = -EIO;
         else if (errno != EINTR)
             writer->error = -errno;
     }
 
+    writer->nr = 0;
     writer->len = 0;
+    writer->placed = 0;
     writer->summed = 0;
     return writer->error;
 }
@@ -74,6 +109,17 @@ void wire_put_bytes(struct wire_writer *writer, const void *bytes, size_t len)
     }
 }
 
+void wire_put_lasting(struct wire_writer *writer, const void *bytes, size_t len)
+{
+    wire_put_sum(writer);
+    place_buffered(writer);
+    writer->sum = (uint32_t)crc32_z(writer->sum, bytes, len);
+    add_piece(writer, bytes, len);
+    /* Room for what is buffered next, these bytes and what follows them. */
+    if (writer->nr > WIRE_PIECES - 3)
+        wire_flush(writer);
+}
+
 void wire_put_u8(struct wire_writer *writer, uint8_t value)
 {
     wire_put_bytes(writer, &value, 1);
@@ -90,8 +136,11 @@ void wire_put_u32(struct wire_writer *writer, uint32_t value)
 
 void wire_put_u64(struct wire_writer *writer, uint64_t value)
 {
-    wire_put_u32(writer, (uint32_t)(value >> 32));
-    wire_put_u32(writer, (uint32_t)value);
+    uint8_t bytes[8];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
+    wire_put_bytes(writer, bytes, sizeof(bytes));
 }
 
 void wire_put_name(struct wire_writer *writer, const char *name)

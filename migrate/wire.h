@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 
 /* analyze-migration.py reads the length of a name as a signed byte. */
 #define WIRE_NAME_MAX 127
@@ -34,13 +35,19 @@ enum wire_section {
     WIRE_VMDESC = 0x06,
 };
 
+/* What one writev takes: a page and what is between two pages. */
+#define WIRE_PIECES 128u
+
 struct wire_writer {
     int fd;
     int error;     /* the first, -errno */
     uint32_t sum;  /* over all before buf[summed] */
     size_t summed; /* bytes of buf that are in sum */
+    size_t placed; /* bytes of buf that are in pieces */
     size_t len;    /* bytes of buf */
-    uint8_t buf[128 * 1024];
+    unsigned nr;   /* of pieces */
+    struct iovec pieces[WIRE_PIECES];
+    uint8_t buf[64 * 1024];
 };
 
 /* A writer to fd, NULL when there is no memory. */
@@ -49,6 +56,10 @@ struct wire_writer *wire_writer_new(int fd);
 void wire_writer_free(struct wire_writer *writer);
 
 void wire_put_bytes(struct wire_writer *writer, const void *bytes, size_t len);
+/* As wire_put_bytes, not copied: they must stay as they are until wire_flush.
+ */
+void wire_put_lasting(struct wire_writer *writer, const void *bytes,
+                      size_t len);
 void wire_put_u8(struct wire_writer *writer, uint8_t value);
 void wire_put_u32(struct wire_writer *writer, uint32_t value);
 void wire_put_u64(struct wire_writer *writer, uint64_t value);

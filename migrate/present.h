@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef MIGRATE_PRESENT_H
+#define MIGRATE_PRESENT_H
+
+/*
+ * Which pages of our own memory were ever written, as Linux tells in
+ * /proc/self/pagemap.  To read one that was not would only cost page tables.
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define PRESENT_PAGES 512u
+
+struct present {
+    int fd;         /* -1: it cannot be asked, all pages count as written */
+    uint64_t first; /* page numbers that entries is about, nr of them */
+    uint64_t nr;
+    uint64_t entries[PRESENT_PAGES];
+};
+
+void present_open(struct present *present);
+void present_close(struct present *present);
+
+/* host is in private anonymous memory.  false: the page reads as zero. */
+bool present_page(struct present *present, const void *host);
+
+#endif
