@@ -308,8 +308,10 @@ static int load_page(struct wire_reader *in, struct cursor *cursor,
     if (in->cut)
         return cut_short(error);
 
-    if (cursor->present)
+    if (cursor->present) {
         apply_page(cursor, bytes);
+        wire_drop(in);
+    }
     cursor->offset += XEN_RAM_PAGE_SIZE;
     if (cursor->offset == cursor->named->used_length) {
         cursor->offset = 0;

@@ -26,7 +26,8 @@ void pages_save(struct wire_writer *out, uint32_t id,
 
 /*
  * Read from behind the header of START to behind END.  apply copies the pages
- * into the blocks, which have their new lengths; otherwise they are checked.
+ * into the blocks, which have their new lengths, and drops what was read;
+ * otherwise they are checked.
  * -EBADMSG: not a ram section that agrees with the ownership records.
  */
 int pages_load(struct wire_reader *in, uint32_t id,

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 #include <zlib.h>
 
@@ -225,6 +226,21 @@ void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1])
     }
     memcpy(name, bytes, len);
     name[len] = '\0';
+}
+
+void wire_drop(struct wire_reader *reader)
+{
+    const uintptr_t step = 128 * 1024;
+    uintptr_t from = (uintptr_t)reader->data + reader->dropped;
+    uintptr_t to = (uintptr_t)reader->data + reader->offset;
+
+    from = (from + step - 1) & ~(step - 1);
+    to &= ~(step - 1);
+    if (from >= to)
+        return;
+    /* Whole pages inside of what was allocated; it only saves memory. */
+    (void)madvise((void *)from, to - from, MADV_DONTNEED);
+    reader->dropped = (size_t)(to - (uintptr_t)reader->data);
 }
 
 uint8_t wire_peek_u8(const struct wire_reader *reader)

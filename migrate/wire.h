@@ -81,6 +81,7 @@ struct wire_reader {
     const uint8_t *data;
     size_t len;
     size_t offset;
+    size_t dropped; /* bytes that wire_drop gave back to the host */
     bool cut;
     bool bad_name; /* wire_get_name met one that is not wire_name_ok */
 };
@@ -91,6 +92,11 @@ uint64_t wire_get_u64(struct wire_reader *reader);
 /* The next len bytes where they lie, NULL when they are cut off. */
 const uint8_t *wire_get_bytes(struct wire_reader *reader, size_t len);
 void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1]);
+/*
+ * The bytes before the cursor are not needed any more, by anybody, and what
+ * they lie in may be written.  Done for 128 KiB at a time.
+ */
+void wire_drop(struct wire_reader *reader);
 /* The next byte, which stays; WIRE_EOF at the end. */
 uint8_t wire_peek_u8(const struct wire_reader *reader);
 /* The sum over all before the cursor. */
