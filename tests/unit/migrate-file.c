@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+/* Linked with --wrap for writev. */
+
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -10,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -126,6 +129,135 @@ static void errors_of_the_file_are_reported(void **state)
     assert_text(error, "cannot be read: Bad file");
     close(full);
     sides_fini(&source, &target);
+}
+
+/* ---- many pages -------------------------------------------------------- */
+
+#define PAGES 700u
+
+ssize_t __real_writev(int fd, const struct iovec *pieces, int nr);
+ssize_t __wrap_writev(int fd, const struct iovec *pieces, int nr);
+
+static size_t most; /* bytes that one writev takes; 0: all */
+
+ssize_t __wrap_writev(int fd, const struct iovec *pieces, int nr)
+{
+    static unsigned calls;
+
+    if (most == 0)
+        return __real_writev(fd, pieces, nr);
+    if (++calls % 7 == 0) {
+        errno = EINTR;
+        return -1;
+    }
+    return write(fd, pieces->iov_base,
+                 pieces->iov_len < most ? pieces->iov_len : most);
+}
+
+static struct xen_ram *open_pages(void)
+{
+    const struct xen_ram_spec spec = {
+        .idstr = "pages",
+        .kind = XEN_RAM_PRIVATE,
+        .flags = XEN_RAM_RESIZEABLE,
+        .gfn = XEN_RAM_NO_GFN,
+        .size = PAGES * PAGE,
+    };
+    struct xen_ram_block *block;
+    struct xen_ram *ram;
+
+    assert_int_equal(xen_ram_open(SOURCE_DOMID, NULL, &ram), 0);
+    assert_int_equal(xen_ram_alloc(ram, &spec, &block), 0);
+    return ram;
+}
+
+static int save_pages(struct xen_ram *ram)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd = memfd_create("pages", MFD_CLOEXEC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(xen_migrate_save(ram, NULL, 0, NULL, fd, error), 0);
+    return fd;
+}
+
+static void assert_same_file(int a, int b)
+{
+    off_t len = lseek(a, 0, SEEK_END);
+    const uint8_t *x, *y;
+
+    assert_true(len > 0);
+    assert_int_equal(lseek(b, 0, SEEK_END), len);
+    x = mmap(NULL, (size_t)len, PROT_READ, MAP_SHARED, a, 0);
+    y = mmap(NULL, (size_t)len, PROT_READ, MAP_SHARED, b, 0);
+    assert_true(x != MAP_FAILED && y != MAP_FAILED);
+    assert_memory_equal(x, y, (size_t)len);
+    munmap((void *)x, (size_t)len);
+    munmap((void *)y, (size_t)len);
+}
+
+static void a_state_that_is_written_in_small_pieces_is_the_same(void **state)
+{
+    static const size_t sizes[] = {1, 9, PAGE - 1, PAGE, 100000};
+    struct xen_ram *ram = open_pages();
+    uint8_t *host = xen_ram_host(xen_ram_find(ram, "pages"));
+    int whole;
+
+    (void)state;
+    for (size_t page = 0; page < PAGES; page += page % 5 ? 1 : 3)
+        memset(host + page * PAGE, (int)(page % 255 + 1), PAGE);
+    whole = save_pages(ram);
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        int fd;
+
+        most = sizes[i];
+        fd = save_pages(ram);
+        most = 0;
+        assert_same_file(fd, whole);
+        close(fd);
+    }
+    close(whole);
+    xen_ram_close(ram);
+}
+
+/* Linux, Documentation/admin-guide/mm/pagemap.rst */
+static bool was_touched(const uint8_t *host)
+{
+    int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+    uint64_t entry;
+
+    assert_true(fd >= 0);
+    assert_int_equal(
+        pread(fd, &entry, sizeof(entry), (off_t)((uintptr_t)host / PAGE * 8)),
+        sizeof(entry));
+    close(fd);
+    return entry >> 62;
+}
+
+static void pages_that_were_never_written_are_not_read(void **state)
+{
+    struct xen_ram *source = open_pages(), *target = open_pages();
+    uint8_t *there = xen_ram_host(xen_ram_find(source, "pages"));
+    uint8_t *here = xen_ram_host(xen_ram_find(target, "pages"));
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd;
+
+    (void)state;
+    there[5 * PAGE + 7] = 1;
+    here[6 * PAGE + 8] = 2;
+    fd = save_pages(source);
+    lseek(fd, 0, SEEK_SET);
+    xen_ram_set_phase(target, XEN_RAM_LOADING);
+    assert_int_equal(xen_migrate_load(target, NULL, 0, NULL, fd, error), 0);
+    for (size_t page = 0; page < PAGES; page++) {
+        assert_int_equal(was_touched(there + page * PAGE), page == 5);
+        assert_int_equal(was_touched(here + page * PAGE),
+                         page == 5 || page == 6);
+    }
+    assert_memory_equal(here, there, PAGES * PAGE);
+    close(fd);
+    xen_ram_close(source);
+    xen_ram_close(target);
 }
 
 /* ---- tables ----------------------------------------------------------- */
@@ -265,6 +397,8 @@ int main(void)
         cmocka_unit_test(a_save_cuts_off_the_longer_one_before),
         cmocka_unit_test(a_pipe_carries_a_state),
         cmocka_unit_test(errors_of_the_file_are_reported),
+        cmocka_unit_test(a_state_that_is_written_in_small_pieces_is_the_same),
+        cmocka_unit_test(pages_that_were_never_written_are_not_read),
         cmocka_unit_test(mistakes_in_tables_are_refused),
         cmocka_unit_test(the_description_is_found_whatever_its_length),
         cmocka_unit_test(a_stream_with_description_loads),
