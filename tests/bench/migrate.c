@@ -2,8 +2,8 @@
 #include "config.h"
 
 /*
- * What a page of a private block costs to save, beside what reading it costs:
- * 64 MiB, every other page zero, to /dev/null.
+ * Private blocks of 64 MiB saved and loaded, beside what reading and copying
+ * as much memory costs; a thousand blocks negotiated; memory that a load takes.
  */
 
 #include <fcntl.h>
@@ -11,101 +11,296 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "tests/bench/bench.h"
 #include "xenram/migrate.h"
 #include "xenram/ram.h"
 
+#define PAGE XEN_RAM_PAGE_SIZE
 #define LENGTH (UINT64_C(64) << 20)
-#define PAGES (LENGTH / XEN_RAM_PAGE_SIZE)
-#define ROUNDS 5
+#define PAGES (LENGTH / PAGE)
+#define MANY 1000u
 
-void bench_migrate(void); /* bench.c calls it */
+struct setting {
+    struct xen_ram *ram;
+    struct xen_ram_block *block;
+    uint8_t *plain; /* LENGTH bytes */
+    int fd;         /* what is saved to or loaded from */
+};
 
-static double now_ns(void)
+static struct xen_ram *open_list(unsigned nr, uint64_t length,
+                                 struct xen_ram_block **last)
 {
-    struct timespec time;
+    struct xen_ram *ram;
+    char name[16];
+    struct xen_ram_spec spec = {
+        .idstr = name,
+        .kind = XEN_RAM_PRIVATE,
+        .flags = XEN_RAM_RESIZEABLE,
+        .gfn = XEN_RAM_NO_GFN,
+        .size = length,
+    };
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+    if (xen_ram_open(1, NULL, &ram))
+        bench_die("cannot open a list");
+    for (unsigned i = 0; i < nr; i++) {
+        snprintf(name, sizeof(name), "block-%u", i);
+        if (xen_ram_alloc(ram, &spec, last))
+            bench_die(xen_ram_error(ram));
+    }
+    return ram;
 }
 
-static void die(const char *what)
+/* Every step-th page gets something in it; 0: none. */
+static void fill(void *host, uint64_t length, uint64_t step)
 {
-    fprintf(stderr, "migrate.encode: %s\n", what);
-    exit(EXIT_FAILURE);
+    uint8_t *bytes = host;
+
+    for (uint64_t at = 0; step && at < length; at += step * PAGE)
+        memset(bytes + at, (int)(at / PAGE % 255 + 1), PAGE);
 }
 
-/* The bytes that differ from zero: all of them are read. */
-static uint64_t read_all(const uint64_t *words)
+/* ---- save ---------------------------------------------------------------- */
+
+static double save(void *opaque)
 {
+    struct setting *s = opaque;
+    char error[XEN_MIGRATE_ERROR_MAX];
+    double start = bench_now();
+
+    if (xen_migrate_save(s->ram, NULL, 0, NULL, s->fd, error))
+        bench_die(error);
+    return (bench_now() - start) / PAGES;
+}
+
+/* All bytes are read, which a test for zero pages has to do. */
+static double read_memory(void *opaque)
+{
+    struct setting *s = opaque;
+    const uint64_t *words = (const uint64_t *)xen_ram_host(s->block);
+    double start = bench_now();
     uint64_t any = 0;
 
     for (uint64_t i = 0; i < LENGTH / sizeof(*words); i++)
         any |= words[i];
-    return any;
+    bench_use(any);
+    return (bench_now() - start) / PAGES;
 }
 
-static double encode(struct xen_ram *ram, int fd)
+/* What the format asks for of a page of zeroes. */
+static double write_words(void *opaque)
+{
+    struct setting *s = opaque;
+    double start = bench_now();
+
+    for (uint64_t page = 0; page < PAGES; page++) {
+        uint64_t word = page * PAGE;
+
+        memcpy(s->plain + page * 9, &word, sizeof(word));
+        s->plain[page * 9 + 8] = 0;
+    }
+    return (bench_now() - start) / PAGES;
+}
+
+static void open_plain(struct setting *s)
+{
+    s->plain = mmap(NULL, LENGTH, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (s->plain == MAP_FAILED)
+        bench_die("no memory");
+}
+
+static void bench_save(const char *name, uint64_t step)
+{
+    struct setting s;
+
+    s.ram = open_list(1, LENGTH, &s.block);
+    s.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (s.fd < 0)
+        bench_die("cannot open /dev/null");
+    open_plain(&s);
+    memset(s.plain, 0, LENGTH);
+    fill(s.plain, LENGTH, step);
+    fill(xen_ram_host(s.block), LENGTH, step);
+    if (step == 0)
+        memset(xen_ram_host(s.block), 0, LENGTH);
+    bench_run(name, save, "reading memory", read_memory, &s);
+    munmap(s.plain, LENGTH);
+    close(s.fd);
+    xen_ram_close(s.ram);
+}
+
+static void bench_absent(void)
+{
+    struct setting s;
+    struct rusage before, after;
+
+    s.ram = open_list(1, LENGTH, &s.block);
+    s.fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (s.fd < 0)
+        bench_die("cannot open /dev/null");
+    open_plain(&s);
+    memset(s.plain, 0, LENGTH);
+    bench_run("migrate.absent", save, "writing 9 bytes", write_words, &s);
+    getrusage(RUSAGE_SELF, &before);
+    save(&s);
+    getrusage(RUSAGE_SELF, &after);
+    /* A fault for the writer's buffer here and there, none for a page. */
+    bench_print("migrate.absent.faults",
+                (double)(after.ru_minflt - before.ru_minflt), "faults",
+                "of pages that are absent", PAGES);
+    munmap(s.plain, LENGTH);
+    close(s.fd);
+    xen_ram_close(s.ram);
+}
+
+/* ---- load ---------------------------------------------------------------- */
+
+/* A file with the state of nr blocks of length bytes. */
+static int save_file(unsigned nr, uint64_t length, uint64_t step)
+{
+    struct xen_ram_block *block;
+    struct xen_ram *ram = open_list(nr, length, &block);
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd = memfd_create("state", MFD_CLOEXEC);
+
+    fill(xen_ram_host(block), length, step);
+    if (fd < 0 || xen_migrate_save(ram, NULL, 0, NULL, fd, error))
+        bench_die("cannot save");
+    xen_ram_close(ram);
+    return fd;
+}
+
+static void load_into(struct xen_ram *ram, int fd)
 {
     char error[XEN_MIGRATE_ERROR_MAX];
-    double start = now_ns();
 
-    if (xen_migrate_save(ram, NULL, 0, NULL, fd, error))
-        die(error);
-    return (now_ns() - start) / PAGES;
+    xen_ram_set_phase(ram, XEN_RAM_LOADING);
+    lseek(fd, 0, SEEK_SET);
+    if (xen_migrate_load(ram, NULL, 0, NULL, fd, error))
+        bench_die(error);
 }
 
-static double zero_test(const void *host)
+static double load(void *opaque)
 {
-    double start = now_ns();
+    struct setting *s = opaque;
+    struct xen_ram *ram = open_list(1, LENGTH, &s->block);
+    double start = bench_now();
 
-    if (read_all(host) == 0)
-        die("the pages are zero");
-    return (now_ns() - start) / PAGES;
+    load_into(ram, s->fd);
+    start = bench_now() - start;
+    xen_ram_close(ram);
+    return start / PAGES;
 }
 
-static struct xen_ram *open_filled(struct xen_ram_block **block)
+/* The bytes of the file into memory that was not there before. */
+static double read_file(void *opaque)
 {
-    const struct xen_ram_spec spec = {
-        .idstr = "bench",
-        .kind = XEN_RAM_PRIVATE,
-        .gfn = XEN_RAM_NO_GFN,
-        .size = LENGTH,
-    };
-    struct xen_ram *ram;
-    uint8_t *host;
+    struct setting *s = opaque;
+    double start;
+    size_t done = 0;
+    ssize_t n;
 
-    if (xen_ram_open(1, NULL, &ram))
-        die("cannot open a list");
-    if (xen_ram_alloc(ram, &spec, block))
-        die(xen_ram_error(ram));
-    host = xen_ram_host(*block);
-    for (uint64_t page = 0; page < PAGES; page += 2)
-        memset(host + page * XEN_RAM_PAGE_SIZE, (int)(page / 2 % 255 + 1),
-               XEN_RAM_PAGE_SIZE);
-    return ram;
+    open_plain(s);
+    start = bench_now();
+    lseek(s->fd, 0, SEEK_SET);
+    while (done < LENGTH && (n = read(s->fd, s->plain + done, LENGTH - done)))
+        done += n > 0 ? (size_t)n : 0;
+    start = bench_now() - start;
+    munmap(s->plain, LENGTH);
+    return start / PAGES;
+}
+
+static void bench_load(void)
+{
+    struct setting s;
+
+    s.fd = save_file(1, LENGTH, 1);
+    bench_run("migrate.load", load, "read() into new memory", read_file, &s);
+    close(s.fd);
+}
+
+static double load_many(void *opaque)
+{
+    struct setting *s = opaque;
+    struct xen_ram *ram = open_list(MANY, PAGE, &s->block);
+    double start = bench_now();
+
+    load_into(ram, s->fd);
+    start = bench_now() - start;
+    xen_ram_close(ram);
+    return start;
+}
+
+static double one_ms(void *opaque)
+{
+    (void)opaque;
+    return 1e6;
+}
+
+/* Read, check, pair, compare and apply: a page each, all of them zero. */
+static void bench_many(void)
+{
+    struct setting s;
+
+    s.fd = save_file(MANY, PAGE, 0);
+    bench_run("migrate.blocks.1000", load_many, "a millisecond", one_ms, &s);
+    close(s.fd);
+}
+
+/* ---- memory -------------------------------------------------------------- */
+
+/* KiB of ours that are, or once were, in memory. */
+static double resident(const char *key)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    double value = -1;
+    char line[256];
+
+    while (status && fgets(line, sizeof(line), status)) {
+        if (strncmp(line, key, strlen(key)) == 0)
+            value = strtod(line + strlen(key), NULL);
+    }
+    if (status)
+        fclose(status);
+    return value;
+}
+
+/* In a child, so that nothing else was at its highest before. */
+static void bench_memory(void)
+{
+    int fd = save_file(1, LENGTH, 1);
+    pid_t pid;
+
+    fflush(NULL);
+    pid = fork();
+    if (pid == 0) {
+        struct xen_ram_block *block;
+        struct xen_ram *ram = open_list(1, LENGTH, &block);
+        double before = resident("VmRSS:");
+
+        load_into(ram, fd);
+        bench_print("migrate.load.memory",
+                    resident("VmHWM:") - before - LENGTH / 1024.0, "KiB",
+                    "beyond the private blocks", 2048);
+        exit(EXIT_SUCCESS);
+    }
+    if (pid < 0 || waitpid(pid, NULL, 0) != pid)
+        bench_die("no child");
+    close(fd);
 }
 
 void bench_migrate(void)
 {
-    struct xen_ram_block *block;
-    struct xen_ram *ram = open_filled(&block);
-    int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
-    double value = 0, limit = 0;
-
-    if (fd < 0)
-        die("cannot open /dev/null");
-    for (int round = 0; round < ROUNDS; round++) {
-        double took = encode(ram, fd);
-        double read = zero_test(xen_ram_host(block));
-
-        value = round == 0 || took < value ? took : value;
-        limit = round == 0 || read < limit ? read : limit;
-    }
-    printf("migrate.encode\t%.1f\tns/page\treading memory\t%.1f\t%.2f\n", value,
-           limit, value / limit);
-    close(fd);
-    xen_ram_close(ram);
+    bench_save("migrate.encode", 2);
+    bench_save("migrate.encode.full", 1);
+    bench_save("migrate.zero", 0);
+    bench_absent();
+    bench_load();
+    bench_many();
+    bench_memory();
 }
