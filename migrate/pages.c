@@ -68,12 +68,16 @@ static void save_list(struct wire_writer *out, const struct xen_ram *ram)
  * Memory that can be resized is the list's own.  Other memory may be a file's,
  * and pages of that which were never touched have content too.
  */
-static bool is_zero(struct present *present, const struct xen_ram_block *block,
-                    const uint8_t *page)
+static bool is_absent(struct present *present,
+                      const struct xen_ram_block *block, const uint8_t *page)
 {
-    return (xen_ram_get_flags(block) & XEN_RAM_RESIZEABLE &&
-            !present_page(present, page)) ||
-           memcmp(page, zeroes, sizeof(zeroes)) == 0;
+    return xen_ram_get_flags(block) & XEN_RAM_RESIZEABLE &&
+           !present_page(present, page);
+}
+
+static bool is_zero(const uint8_t *page)
+{
+    return memcmp(page, zeroes, sizeof(zeroes)) == 0;
 }
 
 /* A processor does not look beyond the page by itself. */
@@ -92,11 +96,11 @@ static void save_block(struct wire_writer *out,
 
     for (uint64_t offset = 0; offset < length; offset += XEN_RAM_PAGE_SIZE) {
         const uint8_t *page = host + offset;
-        bool zero;
+        bool zero = is_absent(present, block, page);
 
-        if (length - offset > XEN_RAM_PAGE_SIZE)
+        if (!zero && length - offset > XEN_RAM_PAGE_SIZE)
             fetch_page(page + XEN_RAM_PAGE_SIZE);
-        zero = is_zero(present, block, page);
+        zero = zero || is_zero(page);
         wire_put_u64(out, offset | (zero ? PAGE_ZERO : PAGE_RAW) |
                               (offset ? PAGE_CONTINUE : 0));
         if (offset == 0)
@@ -276,7 +280,8 @@ static void apply_page(const struct cursor *cursor, const uint8_t *bytes)
 
     host += cursor->offset;
     /* Storing zeroes over zeroes would only make the host find memory. */
-    if (bytes != zeroes || !is_zero(cursor->present, block, host))
+    if (bytes != zeroes ||
+        (!is_absent(cursor->present, block, host) && !is_zero(host)))
         memcpy(host, bytes, XEN_RAM_PAGE_SIZE);
 }
 

@@ -3,11 +3,13 @@
 #include "migrate/present.h"
 
 #include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "xenram/ram.h"
 
-/* Linux, Documentation/admin-guide/mm/pagemap.rst; mincore misses swap. */
+/* Linux, Documentation/admin-guide/mm/pagemap.rst */
 #define IN_MEMORY (UINT64_C(1) << 63)
 #define IN_SWAP (UINT64_C(1) << 62)
 
@@ -27,28 +29,42 @@ void present_close(struct present *present)
         close(present->fd);
 }
 
-static void read_entries(struct present *present, uint64_t page)
+/* Of a page in memory mincore is quick to say so; one in swap it misses. */
+static void ask_mincore(struct present *present, uint64_t page)
 {
-    const size_t size = sizeof(present->entries[0]);
-    uint64_t first = page - page % PRESENT_PAGES;
-    ssize_t n = pread(present->fd, present->entries, sizeof(present->entries),
-                      (off_t)(first * size));
+    present->first = page - page % PRESENT_PAGES;
+    present->nr = PRESENT_PAGES;
+    present->has_entries = false;
+    if (mincore((void *)(present->first * XEN_RAM_PAGE_SIZE),
+                PRESENT_PAGES * XEN_RAM_PAGE_SIZE, present->resident) < 0)
+        memset(present->resident, 0, sizeof(present->resident));
+}
 
-    present->first = first;
-    present->nr = n > 0 ? (uint64_t)n / size : 0;
-    if (page - first >= present->nr) {
-        present_close(present);
-        present->fd = -1;
-    }
+static void ask_pagemap(struct present *present)
+{
+    const off_t at = (off_t)(present->first * sizeof(present->entries[0]));
+
+    present->has_entries = true;
+    if (pread(present->fd, present->entries, sizeof(present->entries), at) ==
+        sizeof(present->entries))
+        return;
+    present_close(present);
+    present->fd = -1;
 }
 
 bool present_page(struct present *present, const void *host)
 {
     uint64_t page = (uintptr_t)host / XEN_RAM_PAGE_SIZE;
 
-    if (present->fd >= 0 && page - present->first >= present->nr)
-        read_entries(present, page);
     if (present->fd < 0)
         return true;
-    return present->entries[page - present->first] & (IN_MEMORY | IN_SWAP);
+    if (page - present->first >= present->nr)
+        ask_mincore(present, page);
+    if (present->resident[page - present->first] & 1)
+        return true;
+
+    if (!present->has_entries)
+        ask_pagemap(present);
+    return present->fd < 0 ||
+           present->entries[page - present->first] & (IN_MEMORY | IN_SWAP);
 }

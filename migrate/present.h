@@ -3,8 +3,8 @@
 #define MIGRATE_PRESENT_H
 
 /*
- * Which pages of our own memory were ever written, as Linux tells in
- * /proc/self/pagemap.  To read one that was not would only cost page tables.
+ * Which pages of our own memory were ever written, as Linux tells.  To read one
+ * that was not would only cost a fault and page tables.
  */
 
 #include <stdbool.h>
@@ -14,8 +14,10 @@
 
 struct present {
     int fd;         /* -1: it cannot be asked, all pages count as written */
-    uint64_t first; /* page numbers that entries is about, nr of them */
+    uint64_t first; /* page number that both tables start with */
     uint64_t nr;
+    bool has_entries;
+    unsigned char resident[PRESENT_PAGES];
     uint64_t entries[PRESENT_PAGES];
 };
 
