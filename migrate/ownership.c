@@ -4,9 +4,9 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "migrate/error.h"
 #include "migrate/vmdesc.h"
@@ -41,7 +41,7 @@ int ownership_sum(struct xen_ram *ram, struct xen_ram_block *block,
 
         if (r)
             return r;
-        *sum = (uint32_t)crc32_z(*sum, buf, len);
+        *sum = libdeflate_crc32(*sum, buf, len);
     }
     return 0;
 }

@@ -3,11 +3,11 @@
 #include "migrate/wire.h"
 
 #include <errno.h>
+#include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <zlib.h>
 
 struct wire_writer *wire_writer_new(int fd)
 {
@@ -33,8 +33,8 @@ void wire_writer_free(struct wire_writer *writer)
 
 uint32_t wire_put_sum(struct wire_writer *writer)
 {
-    writer->sum = (uint32_t)crc32_z(writer->sum, writer->buf + writer->summed,
-                                    writer->len - writer->summed);
+    writer->sum = libdeflate_crc32(writer->sum, writer->buf + writer->summed,
+                                   writer->len - writer->summed);
     writer->summed = writer->len;
     return writer->sum;
 }
@@ -114,7 +114,7 @@ void wire_put_lasting(struct wire_writer *writer, const void *bytes, size_t len)
 {
     wire_put_sum(writer);
     place_buffered(writer);
-    writer->sum = (uint32_t)crc32_z(writer->sum, bytes, len);
+    writer->sum = libdeflate_crc32(writer->sum, bytes, len);
     add_piece(writer, bytes, len);
     /* Room for what is buffered next, these bytes and what follows them. */
     if (writer->nr > WIRE_PIECES - 3)
@@ -251,7 +251,7 @@ uint8_t wire_peek_u8(const struct wire_reader *reader)
 
 uint32_t wire_get_sum(const struct wire_reader *reader)
 {
-    return (uint32_t)crc32_z(0, reader->data, reader->offset);
+    return libdeflate_crc32(0, reader->data, reader->offset);
 }
 
 bool wire_name_ok(const char *name)

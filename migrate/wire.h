@@ -4,7 +4,7 @@
 
 /*
  * Bytes of a stream: big-endian integers and names, with a CRC-32 (that of
- * zlib and IEEE 802.3) over everything that went by.
+ * IEEE 802.3 and zlib) over everything that went by.
  *
  * Both sides keep the first failure, so that a caller checks once a record and
  * not once a number.

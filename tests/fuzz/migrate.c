@@ -7,11 +7,11 @@
  * is tried as it is and with its sum made right, which no mutation would find.
  */
 
+#include <libdeflate.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/migrate-sides.h"
@@ -95,7 +95,7 @@ static bool fix_sum(uint8_t *data, size_t size)
     at = (size_t)(sum - data) + strlen(SUM_HEADER) + 8;
     if (at > size || size - at < 4)
         return false;
-    value = (uint32_t)crc32_z(0, data, at);
+    value = libdeflate_crc32(0, data, at);
     for (size_t i = 0; i < 4; i++)
         data[at + i] = (uint8_t)(value >> (24 - 8 * i));
     return true;

@@ -3,6 +3,7 @@
 #include "tests/unit/migrate-sides.h"
 
 #include <errno.h>
+#include <libdeflate.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <cmocka.h>
 
@@ -297,8 +297,8 @@ static uint32_t sum_guest(uint32_t domid)
     for (uint64_t gfn = 0; gfn < HIGH_GFN_END; gfn = next_page(domid, gfn)) {
         const uint8_t type = (uint8_t)fakexen_type(domid, gfn);
 
-        sum = (uint32_t)crc32_z(sum, &type, 1);
-        sum = (uint32_t)crc32_z(sum, fakexen_host(domid, gfn), PAGE);
+        sum = libdeflate_crc32(sum, &type, 1);
+        sum = libdeflate_crc32(sum, fakexen_host(domid, gfn), PAGE);
     }
     return sum;
 }
@@ -310,7 +310,7 @@ void side_snapshot(const struct side *side, struct snapshot *snapshot)
     snapshot->rom_gfn = xen_ram_gfn(side->rom);
     snapshot->rom_size = xen_ram_size(side->rom);
     snapshot->private_size = xen_ram_size(side->private);
-    snapshot->private_sum = (uint32_t)crc32_z(
+    snapshot->private_sum = libdeflate_crc32(
         0, xen_ram_host(side->private), xen_ram_used_length(side->private));
     snapshot->guest_pages = fakexen_tot_pages(side->domid);
     snapshot->guest_sum = sum_guest(side->domid);
@@ -373,7 +373,7 @@ void stream_fix_sum(struct stream *stream)
     uint32_t sum;
 
     assert_true(at + 4 <= stream->len);
-    sum = (uint32_t)crc32_z(0, stream->bytes, at);
+    sum = libdeflate_crc32(0, stream->bytes, at);
     for (size_t i = 0; i < 4; i++)
         stream->bytes[at + i] = (uint8_t)(sum >> (24 - 8 * i));
 }
