@@ -14,93 +14,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "tests/dm/carried.h"
 #include "tests/dm/harness.h"
 #include "tests/fakexen/fakexen.h"
 
 /* Save in one device model, restore in another, as xl save and restore do. */
-
-#define SOURCE 7u
-#define TARGET 8u
-
-#define HOST_BRIDGE 0x00
-#define ISA_BRIDGE 0x08
-#define PLATFORM 0x10
-
-/* Changes something in every device that has state. */
-static void set_up_guest(uint32_t domid)
-{
-    fakexen_pci_write(domid, PLATFORM, 0x10, 4, 0xc000);
-    fakexen_pci_write(domid, PLATFORM, 0x14, 4, 0xf2000000);
-    fakexen_pci_write(domid, PLATFORM, 0x04, 2, 3);
-    fakexen_pci_write(domid, ISA_BRIDGE, 0x60, 4, 0x0b0a050b);
-    fakexen_out(domid, 0x10, 1, 1); /* ROM area locked */
-    fakexen_out(domid, 0x92, 1, 0x02);
-    fakexen_out(domid, 0xafe2, 2, 0x1234);
-    fakexen_out(domid, 0x3ff, 1, 0x77);
-    fakexen_out(domid, 0x3fc, 1, 0x0b);
-    fakexen_out(domid, 0x64, 1, 0x60); /* command byte of the 8042 */
-    fakexen_out(domid, 0x60, 1, 0x45);
-    fakexen_out(domid, 0x70, 1, 0x34);
-    fakexen_out(domid, 0x71, 1, 0xa5);
-    fakexen_out(domid, 0xcf8, 4, 0x80000860);
-    fakexen_poke(domid, 0x8000, "guest memory", 12);
-}
-
-static void check_guest(uint32_t domid)
-{
-    char text[12];
-
-    CHECK_EQUAL(fakexen_in(domid, 0xcf8, 4), 0x80000860);
-    CHECK_EQUAL(fakexen_in(domid, 0x71, 1), 0xa5);
-    CHECK_EQUAL(fakexen_in(domid, 0x3ff, 1), 0x77);
-    CHECK_EQUAL(fakexen_in(domid, 0x3fc, 1), 0x0b);
-    CHECK_EQUAL(fakexen_in(domid, 0x92, 1), 0x02);
-    CHECK_EQUAL(fakexen_in(domid, 0xafe2, 2), 0x1234);
-    fakexen_out(domid, 0x64, 1, 0x20);
-    CHECK_EQUAL(fakexen_in(domid, 0x60, 1), 0x45);
-    CHECK_EQUAL(fakexen_in(domid, 0x10, 1), 1);
-    CHECK_EQUAL(fakexen_type(domid, 0xf0), FAKEXEN_RAM_RO);
-    CHECK(fakexen_claimed(domid, false, 0xc000, 0xc0ff));
-    CHECK(fakexen_claimed(domid, true, 0xf2000000, 0xf2ffffff));
-    CHECK_EQUAL(fakexen_link_route(domid, 1), 5);
-    CHECK_EQUAL(fakexen_link_route(domid, 3), 11);
-    CHECK_EQUAL(fakexen_pci_read(domid, ISA_BRIDGE, 0x60, 4), 0x0b0a050b);
-    fakexen_peek(domid, 0x8000, text, sizeof(text));
-    CHECK(memcmp(text, "guest memory", 12) == 0);
-}
-
-/* The toolstack's part of a restore: memory, then the device model. */
-static void prepare_target(struct dm *dm, const char *state,
-                           const char *const *extra)
-{
-    char text[32];
-
-    if (!fakexen_exists(TARGET)) {
-        fakexen_create(
-            &(struct fakexen_domain){.domid = TARGET, .nr_vcpus = 2});
-        fakexen_copy_memory(TARGET, SOURCE);
-    }
-    fakexen_xs_set("/local/domain/0/device-model/8/state", "");
-    dm_prepare(dm, TARGET, extra);
-    snprintf(text, sizeof(text), "fd:%d", open(state, O_RDONLY));
-    dm_add(dm, "-incoming");
-    dm_add(dm, text);
-}
-
-static void run_source(struct dm *dm, struct qmp_peer *peer,
-                       const char *const *extra)
-{
-    dm_start(dm, SOURCE, extra);
-    qmp_open_peer(peer, dm->qmp_path);
-    qmp_do(peer, "cont", NULL);
-}
-
-static void quit(struct dm *dm, struct qmp_peer *peer)
-{
-    qmp_do(peer, "quit", NULL);
-    qmp_close_peer(peer);
-    CHECK_EQUAL(dm_join(dm), 0);
-}
 
 /* ---- there and back --------------------------------------------------- */
 
@@ -343,7 +261,7 @@ static void log_much(void)
         sched_yield();
     qmp_do(&peer, "stop", NULL);
     CHECK_EQUAL(fakexen_dirty_count(SOURCE), 300);
-    quit(&dm, &peer);
+    quit_dm(&dm, &peer);
     check_nothing_left();
 }
 
