@@ -285,7 +285,11 @@ void sides_fini(struct side *source, struct side *target)
 static uint64_t next_page(uint32_t domid, uint64_t gfn)
 {
     do {
-        gfn = gfn + 1 == LOW_PAGES ? ROM_GFN : gfn + 1;
+        gfn++;
+        if (gfn == LOW_PAGES)
+            gfn = ROM_GFN;
+        else if (gfn % NEXT_GFN == LOW_PAGES)
+            gfn += NEXT_GFN - LOW_PAGES;
     } while (gfn < HIGH_GFN_END && fakexen_type(domid, gfn) == FAKEXEN_HOLE);
     return gfn;
 }

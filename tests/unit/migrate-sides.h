@@ -16,9 +16,10 @@
 #define SOURCE_DOMID 1
 #define TARGET_DOMID 2
 
-/* All that a guest has: low memory, and pages above ROM_GFN. */
+/* All that a guest has: so many pages from 0 and from each of three gfns on. */
 #define LOW_PAGES 16
 #define ROM_GFN 0xf3000u
+#define NEXT_GFN 0x1000u /* between two of them */
 #define HIGH_GFN_END 0xf6000u
 
 struct uart {
