@@ -13,6 +13,7 @@
 #include "migrate/fields.h"
 #include "migrate/ownership.h"
 #include "migrate/pages.h"
+#include "migrate/section.h"
 #include "migrate/wire.h"
 #include "xenram/ram.h"
 
@@ -46,22 +47,6 @@ struct load {
     bool complete; /* the sum was there, and is right */
 };
 
-struct header {
-    uint8_t type;
-    uint32_t id;
-    char name[WIRE_NAME_MAX + 1];
-    uint32_t instance;
-    uint32_t version;
-};
-
-static int cut_short(struct load *load)
-{
-    return migrate_error(load->error, -EBADMSG,
-                         "the stream ends after %zu bytes, before its sum: it "
-                         "was cut short",
-                         load->in.len);
-}
-
 static int load_ownership(struct load *load)
 {
     int r = ownership_load(&load->in, &load->owned, load->error);
@@ -86,40 +71,23 @@ static int load_ram(struct load *load)
 
 static int load_sum(struct load *load)
 {
-    uint32_t here = wire_get_sum(&load->in);
-    size_t len = load->in.offset;
-    uint32_t there = wire_get_u32(&load->in);
+    int r = section_load_sum(&load->in, load->error);
 
-    if (load->in.cut)
-        return cut_short(load);
-    if (here != there)
-        return migrate_error(load->error, -EBADMSG,
-                             "the sum over %zu bytes is 0x%08" PRIx32
-                             ", the stream says 0x%08" PRIx32
-                             ": it is damaged, use another copy",
-                             len, here, there);
-    if (wire_get_u8(&load->in) != WIRE_EOF || load->in.cut)
-        return migrate_error(load->error, -EBADMSG,
-                             "section " WIRE_SUM_NAME " at %zu is not the "
-                             "last: the stream is damaged",
-                             len);
-    load->complete = true;
-    return 0;
+    load->complete = r == 0;
+    return r;
 }
 
 /* The sections that are not devices. */
 static const struct {
     const char *name;
-    uint8_t type;
-    uint32_t version;
     int (*load)(struct load *load);
 } sections[] = {
-    {OWNERSHIP_NAME, WIRE_FULL, OWNERSHIP_VERSION, load_ownership},
-    {PAGES_NAME, WIRE_START, PAGES_VERSION, load_ram},
-    {WIRE_SUM_NAME, WIRE_FULL, WIRE_SUM_VERSION, load_sum},
+    {OWNERSHIP_NAME, load_ownership},
+    {PAGES_NAME, load_ram},
+    {WIRE_SUM_NAME, load_sum},
 };
 
-static int find_device(struct load *load, const struct header *header,
+static int find_device(struct load *load, const struct section_header *header,
                        size_t *found)
 {
     bool known = false;
@@ -149,7 +117,7 @@ static int find_device(struct load *load, const struct header *header,
                          header->name, header->instance, header->version);
 }
 
-static int load_device(struct load *load, const struct header *header)
+static int load_device(struct load *load, const struct section_header *header)
 {
     char label[WIRE_NAME_MAX + 32];
     const struct xen_migrate_state *saved;
@@ -181,113 +149,31 @@ static int load_device(struct load *load, const struct header *header)
                        &load->log, i, label, load->error);
 }
 
-static int load_section(struct load *load, const struct header *header)
+static int load_section(struct load *load, const struct section_header *header)
 {
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {
-        if (strcmp(sections[i].name, header->name) != 0)
-            continue;
-        if (header->type != sections[i].type || header->instance != 0)
-            return migrate_error(load->error, -EBADMSG,
-                                 "section %s: type %u and instance %" PRIu32
-                                 ", not %u and 0: the stream is damaged",
-                                 header->name, header->type, header->instance,
-                                 sections[i].type);
-        if (header->version != sections[i].version)
-            return migrate_error(load->error, -ENOTSUP,
-                                 "section %s: version %" PRIu32 " in the "
-                                 "stream, this program reads %" PRIu32
-                                 ": load it with the program that saved it",
-                                 header->name, header->version,
-                                 sections[i].version);
-        return sections[i].load(load);
+        if (strcmp(sections[i].name, header->name) == 0)
+            return sections[i].load(load);
     }
     return load_device(load, header);
 }
 
-/* Ownership comes first, and once: everything else leans on it. */
-static int check_order(struct load *load, const struct header *header)
-{
-    bool owned = strcmp(header->name, OWNERSHIP_NAME) == 0;
-
-    if (header->id != load->nr_sections)
-        return migrate_error(load->error, -EBADMSG,
-                             "section %s has id %" PRIu32 ", not %" PRIu32
-                             ": the stream is damaged",
-                             header->name, header->id, load->nr_sections);
-    if (!owned && load->nr_sections == 0)
-        return migrate_error(
-            load->error, -ENOTSUP,
-            "the stream starts with section %s, not " OWNERSHIP_NAME
-            ": another program's state, restore it there",
-            header->name);
-    if (owned && load->nr_sections != 0)
-        return migrate_error(load->error, -EBADMSG,
-                             "section " OWNERSHIP_NAME " is twice in the "
-                             "stream, as 0 and %" PRIu32
-                             ": the stream is damaged",
-                             load->nr_sections);
-    return 0;
-}
-
-static int load_header(struct load *load, struct header *header)
-{
-    size_t at = load->in.offset;
-
-    header->type = wire_get_u8(&load->in);
-    if (load->in.cut)
-        return cut_short(load);
-    if (header->type != WIRE_START && header->type != WIRE_FULL)
-        return migrate_error(load->error, -EBADMSG,
-                             "type %u at %zu where a section should start, %u "
-                             "or %u: damaged, or another program's state",
-                             header->type, at, WIRE_START, WIRE_FULL);
-
-    header->id = wire_get_u32(&load->in);
-    wire_get_name(&load->in, header->name);
-    header->instance = wire_get_u32(&load->in);
-    header->version = wire_get_u32(&load->in);
-    if (load->in.cut)
-        return cut_short(load);
-    if (load->in.bad_name)
-        return migrate_error(load->error, -EBADMSG,
-                             "the section at %zu has no proper name: the "
-                             "stream is damaged",
-                             at);
-    return 0;
-}
-
 static int load_sections(struct load *load)
 {
-    uint32_t magic = wire_get_u32(&load->in);
-    uint32_t version = wire_get_u32(&load->in);
-    int r = 0;
-
-    if (load->in.cut)
-        return cut_short(load);
-    if (magic != WIRE_MAGIC)
-        return migrate_error(load->error, -EBADMSG,
-                             "no device model's state: starts with 0x%08" PRIx32
-                             ", not 0x%08x: use another file",
-                             magic, WIRE_MAGIC);
-    if (version != WIRE_VERSION)
-        return migrate_error(load->error, -ENOTSUP,
-                             "stream version %" PRIu32
-                             ", this program reads %u: load it with the "
-                             "program that saved it",
-                             version, WIRE_VERSION);
+    int r = section_load_start(&load->in, load->error);
 
     while (!r && !load->complete) {
-        struct header header;
+        struct section_header header;
 
-        r = load_header(load, &header);
+        r = section_load_header(&load->in, &header, load->error);
         if (!r)
-            r = check_order(load, &header);
+            r = section_check(&header, load->nr_sections, load->error);
         if (r)
             break;
         load->nr_sections++;
         r = load_section(load, &header);
     }
-    return r;
+    return r ? section_blame(&load->in, r, load->error) : 0;
 }
 
 /*
