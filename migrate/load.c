@@ -323,6 +323,24 @@ static int read_stream(struct load *load, int fd)
              : 0;
 }
 
+static int load_open(struct load *load, int fd)
+{
+    int r;
+
+    load->error[0] = '\0';
+    if (xen_ram_get_phase(load->ram) != XEN_RAM_LOADING)
+        return migrate_error(load->error, -EPERM,
+                             "a state can only be loaded in phase LOADING");
+    r = fields_check_devices(load->devices, load->nr, load->error);
+    if (r)
+        return r;
+    r = stage(load);
+    if (r)
+        return migrate_error(load->error, r, "no memory to load %zu devices",
+                             load->nr);
+    return read_stream(load, fd);
+}
+
 int xen_migrate_load(struct xen_ram *ram,
                      const struct xen_migrate_device *devices, size_t nr,
                      const struct xen_migrate_options *options, int fd,
@@ -335,25 +353,39 @@ int xen_migrate_load(struct xen_ram *ram,
         .policy = options ? options->policy : XEN_MIGRATE_ADAPT,
         .error = error,
     };
-    int r;
+    int r = load_open(&load, fd);
 
-    error[0] = '\0';
-    if (xen_ram_get_phase(ram) != XEN_RAM_LOADING)
-        return migrate_error(error, -EPERM,
-                             "a state can only be loaded in phase LOADING");
-    r = fields_check_devices(devices, nr, error);
-    if (r)
-        return r;
-
-    r = stage(&load);
-    if (r)
-        migrate_error(error, r, "no memory to load %zu devices", nr);
-    if (!r)
-        r = read_stream(&load, fd);
     if (!r)
         r = check_all(&load);
     if (!r)
         r = apply_all(&load);
+    unstage(&load);
+    return r;
+}
+
+int xen_migrate_check(struct xen_ram *ram,
+                      const struct xen_migrate_device *devices, size_t nr,
+                      const struct xen_migrate_options *options, int fd,
+                      xen_migrate_verdict_fn *verdict, void *opaque,
+                      char error[XEN_MIGRATE_ERROR_MAX])
+{
+    struct load load = {
+        .ram = ram,
+        .devices = devices,
+        .nr = nr,
+        .policy = options ? options->policy : XEN_MIGRATE_ADAPT,
+        .error = error,
+    };
+    int r = load_open(&load, fd);
+
+    if (!r)
+        r = check_all(&load);
+    if (load.owned_read) {
+        int told = ownership_report(&load.owned, ram, load.policy, verdict,
+                                    opaque, error);
+
+        r = told ? told : r;
+    }
     unstage(&load);
     return r;
 }

@@ -76,45 +76,40 @@ static int list_blocks(struct pairs *pairs, const struct xen_ram *ram,
     return 0;
 }
 
-static int pair_all(struct pairs *pairs, struct ownership *owned, char *error)
+static int pair_record(struct pairs *pairs, const struct ownership *owned,
+                       size_t i, char *error)
 {
-    for (size_t i = 0; i < owned->nr; i++) {
-        struct ownership_record *record = &owned->records[i];
-        struct pair *pair = bsearch(record->idstr, pairs->pair, pairs->nr,
-                                    sizeof(*pairs->pair), has_name);
+    struct ownership_record *record = &owned->records[i];
+    struct pair *pair = bsearch(record->idstr, pairs->pair, pairs->nr,
+                                sizeof(*pairs->pair), has_name);
 
-        if (!pair)
-            return migrate_error(error, -EINVAL,
-                                 "block %s: unknown here, 0x%" PRIx64
-                                 " bytes in the stream: configure the device "
-                                 "that owns it",
-                                 record->idstr, record->used_length);
-        if (pair->record)
-            return migrate_error(error, -EINVAL,
-                                 "block %s: twice in the stream, as "
-                                 "records %zu and %zu: save it again",
-                                 record->idstr,
-                                 (size_t)(pair->record - owned->records), i);
-        pair->record = record;
-        record->block = pair->block;
-    }
+    record->block = pair ? pair->block : NULL;
+    if (!pair)
+        return migrate_error(error, -EINVAL,
+                             "block %s: unknown here, 0x%" PRIx64
+                             " bytes in the stream: configure the device "
+                             "that owns it",
+                             record->idstr, record->used_length);
+    if (pair->record)
+        return migrate_error(error, -EINVAL,
+                             "block %s: twice in the stream, as "
+                             "records %zu and %zu: save it again",
+                             record->idstr,
+                             (size_t)(pair->record - owned->records), i);
+    pair->record = record;
     return 0;
 }
 
-static int find_missing(const struct pairs *pairs, char *error)
+static int check_pair(const struct pair *pair, char *error)
 {
-    for (size_t i = 0; i < pairs->nr; i++) {
-        const struct xen_ram_block *block = pairs->pair[i].block;
-
-        if (!pairs->pair[i].record)
-            return migrate_error(error, -EINVAL,
-                                 "block %s: 0x%" PRIx64 " bytes here, missing "
-                                 "in the stream: leave out the device that "
-                                 "owns it",
-                                 xen_ram_idstr(block),
-                                 xen_ram_used_length(block));
-    }
-    return 0;
+    if (pair->record)
+        return 0;
+    return migrate_error(error, -EINVAL,
+                         "block %s: 0x%" PRIx64 " bytes here, missing "
+                         "in the stream: leave out the device that "
+                         "owns it",
+                         xen_ram_idstr(pair->block),
+                         xen_ram_used_length(pair->block));
 }
 
 static int check_nature(const struct ownership_record *record, char *error)
@@ -208,6 +203,18 @@ static int check_size(const struct ownership_record *record,
     return 0;
 }
 
+static int check_record(const struct ownership_record *record,
+                        enum xen_migrate_policy policy, char *error)
+{
+    int r = check_nature(record, error);
+
+    if (!r)
+        r = check_size(record, policy, error);
+    if (!r && policy == XEN_MIGRATE_STRICT)
+        r = check_strict(record, error);
+    return r;
+}
+
 /* Every block has a record. */
 static int check_overlaps(struct pairs *pairs, char *error)
 {
@@ -239,20 +246,57 @@ int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
 
     if (r)
         return r;
-    r = pair_all(&pairs, owned, error);
-    if (!r)
-        r = find_missing(&pairs, error);
-    for (size_t i = 0; !r && i < owned->nr; i++) {
-        const struct ownership_record *record = &owned->records[i];
-
-        r = check_nature(record, error);
-        if (!r)
-            r = check_size(record, policy, error);
-        if (!r && policy == XEN_MIGRATE_STRICT)
-            r = check_strict(record, error);
-    }
+    for (size_t i = 0; !r && i < owned->nr; i++)
+        r = pair_record(&pairs, owned, i, error);
+    for (size_t i = 0; !r && i < pairs.nr; i++)
+        r = check_pair(&pairs.pair[i], error);
+    for (size_t i = 0; !r && i < owned->nr; i++)
+        r = check_record(&owned->records[i], policy, error);
     if (!r)
         r = check_overlaps(&pairs, error);
     free(pairs.pair);
     return r;
+}
+
+static enum xen_migrate_verdict outcome(const struct ownership_record *record,
+                                        int r)
+{
+    uint64_t size;
+
+    if (r)
+        return XEN_MIGRATE_REFUSE;
+    size = xen_ram_size(record->block);
+    if (record->size == size)
+        return XEN_MIGRATE_SAME;
+    return record->size > size ? XEN_MIGRATE_GROW : XEN_MIGRATE_SHRINK;
+}
+
+int ownership_report(struct ownership *owned, const struct xen_ram *ram,
+                     enum xen_migrate_policy policy,
+                     xen_migrate_verdict_fn *verdict, void *opaque, char *error)
+{
+    char reason[XEN_MIGRATE_ERROR_MAX];
+    struct pairs pairs;
+    int r = list_blocks(&pairs, ram, error);
+
+    if (r)
+        return r;
+    for (size_t i = 0; i < owned->nr; i++) {
+        const struct ownership_record *record = &owned->records[i];
+        struct xen_migrate_block saved;
+
+        r = pair_record(&pairs, owned, i, reason);
+        if (!r)
+            r = check_record(record, policy, reason);
+        ownership_export(record, &saved);
+        verdict(&saved, record->block, outcome(record, r), r ? reason : NULL,
+                opaque);
+    }
+    for (size_t i = 0; i < pairs.nr; i++) {
+        if (check_pair(&pairs.pair[i], reason))
+            verdict(NULL, pairs.pair[i].block, XEN_MIGRATE_REFUSE, reason,
+                    opaque);
+    }
+    free(pairs.pair);
+    return 0;
 }

@@ -258,6 +258,25 @@ void ownership_fini(struct ownership *owned)
     owned->nr = 0;
 }
 
+void ownership_export(const struct ownership_record *record,
+                      struct xen_migrate_block *out)
+{
+    uint32_t flags = record->flags;
+
+    *out = (struct xen_migrate_block){
+        .idstr = record->idstr,
+        .kind = record->kind,
+        .flags = (flags & OWNERSHIP_RESIZEABLE ? XEN_RAM_RESIZEABLE : 0u) |
+                 (flags & OWNERSHIP_ROM ? XEN_RAM_ROM : 0u),
+        .gfn = record->gfn,
+        .used_length = record->used_length,
+        .max_length = record->max_length,
+        .size = record->size,
+        .has_sum = flags & OWNERSHIP_SUM,
+        .sum = record->sum,
+    };
+}
+
 static void describe_record(FILE *json, const struct xen_ram_block *block)
 {
     const char *idstr = xen_ram_idstr(block);

@@ -65,6 +65,20 @@ void ownership_fini(struct ownership *owned);
 int ownership_negotiate(struct ownership *owned, const struct xen_ram *ram,
                         enum xen_migrate_policy policy, char *error);
 
+/*
+ * Tell for each record, and each block without one, what ownership_negotiate
+ * would do about it if the others were in order.
+ * -ENOMEM: nothing was told.
+ */
+int ownership_report(struct ownership *owned, const struct xen_ram *ram,
+                     enum xen_migrate_policy policy,
+                     xen_migrate_verdict_fn *verdict, void *opaque,
+                     char *error);
+
+/* A record in the words of the API; idstr points into record. */
+void ownership_export(const struct ownership_record *record,
+                      struct xen_migrate_block *out);
+
 /* Sum over the content of a block.  What xen_ram_read gave. */
 int ownership_sum(struct xen_ram *ram, struct xen_ram_block *block,
                   uint32_t *sum);

@@ -14,12 +14,13 @@ struct place {
     uint64_t gpa;
 };
 
-static int find_place(const struct xen_ram_block *block, uint64_t offset,
+static int find_place(const struct xen_ram *ram,
+                      const struct xen_ram_block *block, uint64_t offset,
                       size_t len, struct place *place)
 {
     if (offset > block->used_length || len > block->used_length - offset)
         return -ERANGE;
-    if (!block->host && block->gfn == XEN_RAM_NO_GFN)
+    if (!block->host && (block->gfn == XEN_RAM_NO_GFN || !ram->cache))
         return -EFAULT;
     *place = (struct place){0};
     if (block->host)
@@ -33,7 +34,7 @@ int xen_ram_read(struct xen_ram *ram, struct xen_ram_block *block,
                  uint64_t offset, void *buf, size_t len)
 {
     struct place place;
-    int rc = find_place(block, offset, len, &place);
+    int rc = find_place(ram, block, offset, len, &place);
 
     if (rc || len == 0)
         return rc;
@@ -48,7 +49,7 @@ int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t offset, const void *buf, size_t len)
 {
     struct place place;
-    int rc = find_place(block, offset, len, &place);
+    int rc = find_place(ram, block, offset, len, &place);
     size_t done = 0;
 
     if (rc || len == 0)

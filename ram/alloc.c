@@ -38,7 +38,7 @@ static int check_flags(struct xen_ram *ram, const struct xen_ram_spec *spec)
                              : "block '%s' needs a gfn",
                         spec->idstr);
     }
-    if (!ours && !ram->cache) {
+    if (!ours && !ram->cache && ram->phase != XEN_RAM_LOADING) {
         return ram_fail(ram, -EINVAL,
                         "block '%s' is the guest's: the list needs a map cache",
                         spec->idstr);

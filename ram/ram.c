@@ -101,8 +101,11 @@ int ram_check_gfns(struct xen_ram *ram, const struct xen_ram_block *block,
     uint64_t nr = length >> RAM_PAGE_SHIFT, space;
     struct xen_mapcache_stats stats;
 
-    xen_mapcache_get_stats(ram->cache, &stats);
-    space = stats.window >> RAM_PAGE_SHIFT;
+    space = UINT64_MAX >> RAM_PAGE_SHIFT;
+    if (ram->cache) {
+        xen_mapcache_get_stats(ram->cache, &stats);
+        space = stats.window >> RAM_PAGE_SHIFT;
+    }
     if (gfn > space || nr > space - gfn) {
         return ram_fail(ram, -EINVAL,
                         "block '%s': 0x%" PRIx64 " pages from gfn 0x%" PRIx64

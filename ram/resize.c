@@ -207,6 +207,11 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                         "block '%s' has no pages that the toolstack restores",
                         block->idstr);
     }
+    if (!ram->cache) {
+        return ram_fail(ram, -EINVAL,
+                        "block '%s' is the guest's: the list needs a map cache",
+                        block->idstr);
+    }
     rc = check_size(ram, block, size);
     if (rc == 0 && gfn != XEN_RAM_NO_GFN)
         rc = ram_check_gfns(ram, block, block->idstr, gfn, ram_round_up(size));

@@ -27,6 +27,7 @@ extern "C" {
 #define XEN_MIGRATE_ERROR_MAX 512
 
 struct xen_ram;
+struct xen_ram_block;
 
 enum xen_migrate_type {
     XEN_MIGRATE_END = 0, /* ends a table */
@@ -130,6 +131,80 @@ int xen_migrate_load(struct xen_ram *ram,
                      const struct xen_migrate_device *devices, size_t nr,
                      const struct xen_migrate_options *options, int fd,
                      char error[XEN_MIGRATE_ERROR_MAX]);
+
+/* What a load does to a block. */
+enum xen_migrate_verdict {
+    XEN_MIGRATE_SAME,   /* its length is that of the state */
+    XEN_MIGRATE_GROW,   /* it takes the length of the state, which is longer */
+    XEN_MIGRATE_SHRINK, /* or shorter */
+    XEN_MIGRATE_REFUSE, /* nothing: the load is refused because of it */
+};
+
+/* A block as a state describes it; see xenram/ram.h. */
+struct xen_migrate_block {
+    const char *idstr; /* printable ASCII */
+    unsigned kind;     /* enum xen_ram_kind */
+    unsigned flags;    /* enum xen_ram_flags */
+    uint64_t gfn;
+    uint64_t used_length, max_length, size; /* bytes */
+    bool has_sum;
+    uint32_t sum; /* CRC-32 of its size bytes */
+};
+
+/*
+ * saved: what the state says, NULL when it does not have this block; here:
+ * ours, NULL when we do not.  reason is NULL unless verdict is REFUSE.  All of
+ * it lives during the call only, here apart.
+ */
+typedef void xen_migrate_verdict_fn(const struct xen_migrate_block *saved,
+                                    const struct xen_ram_block *here,
+                                    enum xen_migrate_verdict verdict,
+                                    const char *reason, void *opaque);
+
+/*
+ * What xen_migrate_load would do, found by the same code, and nothing is
+ * changed: verdict is called for each block of the state and each that only we
+ * have, as if the others were in order; two that overlap are told by error
+ * alone.  After damage, those that were read before are told.  The list may be
+ * one without a map cache.  Not seen are failures of the changing itself:
+ * memory that is not there, restored pages of a ROM that differ from its sum.
+ * Returns what xen_migrate_load would, with its error.
+ */
+int xen_migrate_check(struct xen_ram *ram,
+                      const struct xen_migrate_device *devices, size_t nr,
+                      const struct xen_migrate_options *options, int fd,
+                      xen_migrate_verdict_fn *verdict, void *opaque,
+                      char error[XEN_MIGRATE_ERROR_MAX]);
+
+/* A section of a stream: offset of its header and length in bytes. */
+struct xen_migrate_section {
+    const char *name; /* printable ASCII */
+    uint32_t instance, version;
+    uint64_t offset, length;
+};
+
+/* Each is called in the order of the stream; strings live during the call. */
+struct xen_migrate_inspector {
+    void (*block)(const struct xen_migrate_block *block, void *opaque);
+    void (*section)(const struct xen_migrate_section *section, void *opaque);
+    void *opaque;
+};
+
+/* Bytes of a state that xen_migrate_inspect reads at most. */
+#define XEN_MIGRATE_INSPECT_MAX (UINT64_C(64) << 20)
+
+/*
+ * Read fd to its end and tell what the state has, as far as it is in order and
+ * its sections are known: a section has no length of its own, so that the
+ * first one whose name none of the nr devices has ends the reading.  Of the
+ * devices only the tables count; there need be no machine.
+ * -EBADMSG, -ENOTSUP, -ENOMEM, or what read gave: as xen_migrate_load.
+ * -EINVAL: two devices are the same, or a table contradicts itself.
+ * -EFBIG:  longer than XEN_MIGRATE_INSPECT_MAX.
+ */
+int xen_migrate_inspect(const struct xen_migrate_device *devices, size_t nr,
+                        int fd, const struct xen_migrate_inspector *inspector,
+                        char error[XEN_MIGRATE_ERROR_MAX]);
 
 #pragma GCC visibility pop
 #ifdef __cplusplus

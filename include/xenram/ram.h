@@ -116,7 +116,10 @@ struct xen_ram_spec {
 
 /*
  * Open an empty list for domain domid.  cache may be NULL when only private
- * blocks are wanted; otherwise it must outlive the list.
+ * blocks are wanted; otherwise it must outlive the list.  Without a cache, Xen
+ * is not asked for anything: in phase LOADING such a list may also hold the
+ * guest's blocks, to find out what a load would do (xen_migrate_check), but it
+ * cannot take pages over, and domid does not count.
  * -ENOMEM; or what xencall_open and xendevicemodel_open gave.
  */
 int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
