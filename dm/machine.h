@@ -37,8 +37,8 @@ enum machine_status {
 struct machine {
     const struct options *options;
     uv_loop_t *loop;
-    struct xen *xen;
-    struct xen_mapcache *cache;
+    struct xen *xen;            /* NULL: no guest, for machine_check only */
+    struct xen_mapcache *cache; /* NULL as well */
     struct xen_ram *ram;
     struct bus *bus;
     struct ioreq_server *ioreq;
@@ -78,6 +78,13 @@ int machine_save(struct machine *machine, int fd, bool live,
                  char error[XEN_MIGRATE_ERROR_MAX]);
 int machine_load(struct machine *machine, int fd,
                  char error[XEN_MIGRATE_ERROR_MAX]);
+/*
+ * What machine_load would do; see xen_migrate_check.  The machine needs no
+ * guest: no Xen, no map cache, no event loop, but loading set before its init.
+ */
+int machine_check(struct machine *machine, int fd,
+                  xen_migrate_verdict_fn *verdict, void *opaque,
+                  char error[XEN_MIGRATE_ERROR_MAX]);
 const char *machine_status_name(const struct machine *machine);
 
 /*

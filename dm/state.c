@@ -67,3 +67,15 @@ int machine_load(struct machine *machine, int fd,
     machine->status = MACHINE_PAUSED;
     return 0;
 }
+
+int machine_check(struct machine *machine, int fd,
+                  xen_migrate_verdict_fn *verdict, void *opaque,
+                  char error[XEN_MIGRATE_ERROR_MAX])
+{
+    struct xen_migrate_device devices[MACHINE_MAX_DEVICES];
+    struct xen_migrate_options options = stream_options(machine);
+    size_t nr = saved_devices(machine, devices);
+
+    return xen_migrate_check(machine->ram, devices, nr, &options, fd, verdict,
+                             opaque, error);
+}

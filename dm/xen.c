@@ -127,24 +127,32 @@ int xen_ioreq_enable(struct xen *xen, bool enable)
 
 int xen_ioreq_claim(struct xen *xen, bool mmio, uint64_t first, uint64_t last)
 {
+    if (!xen)
+        return 0;
     return result(xendevicemodel_map_io_range_to_ioreq_server(
         xen->dmod, xen->domid, xen->server, mmio, first, last));
 }
 
 int xen_ioreq_release(struct xen *xen, bool mmio, uint64_t first, uint64_t last)
 {
+    if (!xen)
+        return 0;
     return result(xendevicemodel_unmap_io_range_from_ioreq_server(
         xen->dmod, xen->domid, xen->server, mmio, first, last));
 }
 
 int xen_ioreq_claim_pci(struct xen *xen, uint8_t devfn)
 {
+    if (!xen)
+        return 0;
     return result(xendevicemodel_map_pcidev_to_ioreq_server(
         xen->dmod, xen->domid, xen->server, 0, 0, devfn >> 3, devfn & 7));
 }
 
 int xen_ioreq_release_pci(struct xen *xen, uint8_t devfn)
 {
+    if (!xen)
+        return 0;
     return result(xendevicemodel_unmap_pcidev_from_ioreq_server(
         xen->dmod, xen->domid, xen->server, 0, 0, devfn >> 3, devfn & 7));
 }

@@ -31,7 +31,10 @@ int xen_ioreq_create(struct xen *xen);
 void *xen_ioreq_page(struct xen *xen);
 int xen_ioreq_enable(struct xen *xen, bool enable);
 
-/* Claim and release [first, last], inclusive at both ends as Xen has it. */
+/*
+ * Claim and release [first, last], inclusive at both ends as Xen has it.  With
+ * NULL for xen, of a machine that has no guest, nothing happens.
+ */
 int xen_ioreq_claim(struct xen *xen, bool mmio, uint64_t first, uint64_t last);
 int xen_ioreq_release(struct xen *xen, bool mmio, uint64_t first,
                       uint64_t last);
