@@ -15,6 +15,10 @@
 #include "migrate/section.h"
 #include "migrate/wire.h"
 
+/* What a caller is told bounds what it may have to keep. */
+#define BLOCKS_MAX 4096u
+#define SECTIONS_MAX 4096u
+
 struct inspect {
     const struct xen_migrate_device *devices;
     size_t nr;
@@ -26,10 +30,24 @@ struct inspect {
     bool complete;
 };
 
+static int too_many(struct inspect *inspect, const char *what, uint32_t nr,
+                    uint32_t max)
+{
+    return migrate_error(inspect->error, -EFBIG,
+                         "%" PRIu32 " %s, at most %" PRIu32
+                         " can be looked at: the stream is damaged",
+                         nr, what, max);
+}
+
 static int read_blocks(struct inspect *inspect)
 {
-    int r = ownership_load(&inspect->in, &inspect->owned, inspect->error);
+    struct wire_reader ahead = inspect->in;
+    uint32_t nr = wire_get_u32(&ahead);
+    int r;
 
+    if (nr > BLOCKS_MAX)
+        return too_many(inspect, "blocks", nr, BLOCKS_MAX);
+    r = ownership_load(&inspect->in, &inspect->owned, inspect->error);
     for (size_t i = 0; !r && i < inspect->owned.nr; i++) {
         struct xen_migrate_block block;
 
@@ -118,6 +136,8 @@ static int read_section(struct inspect *inspect)
 
     if (!r)
         r = section_check(&header, inspect->nr_sections++, inspect->error);
+    if (!r && inspect->nr_sections > SECTIONS_MAX)
+        r = too_many(inspect, "sections", inspect->nr_sections, SECTIONS_MAX);
     if (!r)
         r = read_body(inspect, &header);
     if (r)

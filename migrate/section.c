@@ -157,6 +157,6 @@ int section_blame(const struct wire_reader *in, int r, char *error)
     char reason[XEN_MIGRATE_ERROR_MAX];
 
     snprintf(reason, sizeof(reason), "%s", error);
-    return migrate_error(error, r, "%s (read up to byte 0x%zx)", reason,
-                         in->offset);
+    return migrate_error(error, r, "%s (read up to byte 0x%zx of the state)",
+                         reason, in->offset);
 }

@@ -200,7 +200,8 @@ struct xen_migrate_inspector {
  * devices only the tables count; there need be no machine.
  * -EBADMSG, -ENOTSUP, -ENOMEM, or what read gave: as xen_migrate_load.
  * -EINVAL: two devices are the same, or a table contradicts itself.
- * -EFBIG:  longer than XEN_MIGRATE_INSPECT_MAX.
+ * -EFBIG:  longer than XEN_MIGRATE_INSPECT_MAX, more than 4096 blocks or
+ *          sections.
  */
 int xen_migrate_inspect(const struct xen_migrate_device *devices, size_t nr,
                         int fd, const struct xen_migrate_inspector *inspector,

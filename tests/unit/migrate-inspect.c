@@ -109,8 +109,8 @@ static void inspect_tells_all_blocks_and_sections(void **state)
     static const char *const want[] = {
         "low kind 0 flags 0 gfn 0 used 65536 max 65536 size 65536 no sum",
         "rom kind 1 flags 3 gfn 0xf3000 used 8192 max 32768 size 6000 summed",
-        "private kind 2 flags 1 gfn 0xffffffffffffffff used 12288 max 32768 "
-        "size 12288 no sum",
+        ("private kind 2 flags 1 gfn 0xffffffffffffffff used 12288 max 32768 "
+         "size 12288 no sum"),
         "xenram/ownership 0 1",
         "ram 0 4",
         "uart 0 2",
@@ -154,7 +154,7 @@ static void inspect_says_where_a_state_was_cut(void **state)
         assert_int_equal(inspect(&known, 1, &part, &seen, error), -EBADMSG);
         assert_true(seen.end <= len || len < 8);
     }
-    snprintf(where, sizeof(where), "(read up to byte 0x%zx)", stream.len - 1);
+    snprintf(where, sizeof(where), "(read up to byte 0x%zx of", stream.len - 1);
     assert_text(error, where);
     stream_free(&stream);
     sides_fini(&source, &target);
@@ -202,6 +202,55 @@ static void inspect_bounds_what_it_reads(void **state)
                      -EFBIG);
     assert_text(error, "67108864 bytes");
     close(fd);
+}
+
+static void ignore_section(const struct xen_migrate_section *section,
+                           void *opaque)
+{
+    (void)section;
+    *(unsigned *)opaque += 1;
+}
+
+static void inspect_bounds_what_it_tells(void **state)
+{
+    const struct xen_migrate_device known = {.saved = &uart_v2};
+    unsigned told = 0;
+    const struct xen_migrate_inspector inspector = {see_block, ignore_section,
+                                                    &told};
+    char error[XEN_MIGRATE_ERROR_MAX];
+    struct side source, target;
+    struct stream stream;
+    struct seen seen;
+    size_t nr_at, at, len;
+    int fd;
+
+    (void)state;
+    sides_init(&source, &target, &usual, &usual);
+    stream_save(&source, NULL, &stream);
+    nr_at = stream_find(&stream, 0, "xenram/ownership", 16) + 16 + 8;
+    stream_replace(&stream, nr_at, 4, "\0\0\x10\1", 4);
+    assert_int_equal(inspect(&known, 1, &stream, &seen, error), -EFBIG);
+    assert_text(error, "4097 blocks, at most 4096");
+
+    /* No blocks, and one uart again and again, the id one higher each time. */
+    at = stream_find(&stream, 0, "\4\0\0\0\2\4uart", 10);
+    len = stream_find(&stream, at, "\4\0\0\0\3\4uart", 10) - at;
+    stream_replace(&stream, nr_at, at - nr_at, "\0\0\0\0", 4);
+    at = nr_at + 4;
+    stream.len = at;
+    for (uint32_t id = 1; id <= 4096; id++) {
+        stream_replace(&stream, stream.len, 0, stream.bytes + at, len);
+        stream.bytes[stream.len - len + 3] = (uint8_t)(id >> 8);
+        stream.bytes[stream.len - len + 4] = (uint8_t)id;
+    }
+    fd = fd_of(&stream);
+    assert_int_equal(xen_migrate_inspect(&known, 1, fd, &inspector, error),
+                     -EFBIG);
+    assert_text(error, "4097 sections, at most 4096");
+    assert_int_equal(told, 4096);
+    close(fd);
+    stream_free(&stream);
+    sides_fini(&source, &target);
 }
 
 /* Verdicts, and that check and load agree to the letter. */
@@ -341,6 +390,7 @@ int main(void)
         cmocka_unit_test(inspect_says_where_a_state_was_cut),
         cmocka_unit_test(inspect_ends_at_what_it_does_not_know),
         cmocka_unit_test(inspect_bounds_what_it_reads),
+        cmocka_unit_test(inspect_bounds_what_it_tells),
         cmocka_unit_test(check_agrees_with_load),
         cmocka_unit_test(check_needs_neither_guest_nor_cache),
         cmocka_unit_test(check_tells_blocks_of_a_damaged_state),

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "tool/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "tool/savefile.h"
+#include "tool/source.h"
+
+static const char usage[] =
+    "usage: xenram inspect [--json] FILE\n"
+    "       xenram check [--json] FILE [option of xenram-dm]...\n"
+    "       xenram --help | --version\n"
+    "\n"
+    "FILE is what xl save wrote, or the state of a device model; - is the\n"
+    "standard input.\n"
+    "\n"
+    "inspect  shows what is in it\n"
+    "check    says whether this version of xenram-dm would restore it, block\n"
+    "         by block; without options, with those that xl would give it\n"
+    "\n"
+    "The exit status is 0 when the file is whole and, for check, would be\n"
+    "restored, else 1.\n";
+
+int tool_read(int fd, struct savefile *out, char *error)
+{
+    struct source source;
+    int ret;
+
+    source_init(&source, fd, error);
+    ret = savefile_read(&source, out);
+    source_fini(&source);
+    if (!ret && out->state_fd < 0)
+        ret = source_fail(&source, -ENOENT,
+                          "no state of a device model in it: %s",
+                          out->hvm ? "saved without one" : "a PV guest");
+    return ret;
+}
+
+static int refuse_usage(void)
+{
+    fputs("see xenram --help\n", stderr);
+    return -EINVAL;
+}
+
+/* argv: what follows the command. */
+static int run(bool check, int argc, char **argv)
+{
+    const char *name;
+    bool json = false;
+    int fd, ret;
+
+    for (; argc > 0 && strncmp(argv[0], "--", 2) == 0; argc--, argv++) {
+        if (strcmp(argv[0], "--json") != 0) {
+            tool_error(NULL, "%s is not an option of xenram", argv[0]);
+            return refuse_usage();
+        }
+        json = true;
+    }
+    if (argc == 0 || (!check && argc > 1)) {
+        tool_error(NULL, "%s takes one file%s", check ? "check" : "inspect",
+                   check ? ", then options of xenram-dm" : "");
+        return refuse_usage();
+    }
+
+    name = argv[0];
+    fd = strcmp(name, "-") == 0 ? dup(STDIN_FILENO)
+                                : open(name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) {
+        ret = -errno;
+        tool_error(name, "cannot be opened: %s", strerror(-ret));
+        return ret;
+    }
+    ret = check ? tool_check(fd, name, json, argc - 1, argv + 1)
+                : tool_inspect(fd, name, json);
+    close(fd);
+    return ret;
+}
+
+int tool_main(int argc, char **argv)
+{
+    const char *command = argc > 1 ? argv[1] : "";
+    int ret = 0;
+
+    if (strcmp(command, "inspect") == 0 || strcmp(command, "check") == 0)
+        ret = run(command[0] == 'c', argc - 2, argv + 2);
+    else if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
+        fputs(usage, stdout);
+    else if (strcmp(command, "--version") == 0)
+        printf("xenram %s\n", PACKAGE_VERSION);
+    else {
+        tool_error(NULL, "inspect or check, not '%s'", command);
+        ret = refuse_usage();
+    }
+
+    fflush(stdout);
+    if (ferror(stdout)) {
+        tool_error(NULL, "cannot write what was found");
+        return EXIT_FAILURE;
+    }
+    return ret ? EXIT_FAILURE : EXIT_SUCCESS;
+}
