@@ -9,7 +9,7 @@
 /*
  * For programs linked with -Wl,--wrap=mmap,--wrap=munmap,--wrap=mremap: laying
  * something over a part of a foreign mapping, or moving one, fails as in Linux,
- * at once and not at the next fakexen_sync.
+ * at once and not at the next fakexen_sync; and mmap can be made to fail.
  */
 
 void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd,
@@ -21,26 +21,29 @@ void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
 int __wrap_munmap(void *addr, size_t len);
 void *__wrap_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...);
 
-static int overlay(void *addr, size_t len)
-{
-    int rc;
-
-    fx_lock();
-    rc = fx_overlay((uintptr_t)addr, (len + 4095) / 4096 * 4096);
-    return fx_leave(rc);
-}
-
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
                   off_t off)
 {
-    if ((flags & MAP_FIXED) && overlay(addr, len) < 0)
+    int rc = fx_enter(FAKEXEN_MMAP, (len + 4095) / 4096);
+
+    if (rc) {
+        fx_result(rc);
+        return MAP_FAILED;
+    }
+    if (flags & MAP_FIXED)
+        rc = fx_overlay((uintptr_t)addr, (len + 4095) / 4096 * 4096);
+    if (fx_leave(rc) < 0)
         return MAP_FAILED;
     return __real_mmap(addr, len, prot, flags, fd, off);
 }
 
 int __wrap_munmap(void *addr, size_t len)
 {
-    if (overlay(addr, len) < 0)
+    int rc;
+
+    fx_lock();
+    rc = fx_overlay((uintptr_t)addr, (len + 4095) / 4096 * 4096);
+    if (fx_leave(rc) < 0)
         return -1;
     return __real_munmap(addr, len);
 }
