@@ -50,12 +50,15 @@ struct xen_mapcache {
 };
 
 enum cache_fill_flags {
-    CACHE_MAY_WAIT = 1u << 0, /* the caller will synchronise if told to */
-    CACHE_STRICT = 1u << 1,   /* rather -EAGAIN than over the budget */
+    CACHE_MAY_WAIT = 1u << 0,  /* the caller will synchronise if told to */
+    CACHE_STRICT = 1u << 1,    /* rather -EAGAIN than over the budget */
+    CACHE_WRITE = 1u << 2,     /* the caller may write */
+    CACHE_READ_ONLY = 1u << 3, /* a map for it need not let anyone write */
 };
 
 /*
- * Map chunk index, so that its pages [first, first + nr) can be used.
+ * Map chunk index, so that its pages [first, first + nr) can be used.  A chunk
+ * that was mapped for writing stays so until it is dropped.
  * -EAGAIN: call cache_synchronize and try again.
  * -EBUSY:  in use, and cannot be replaced now.
  * other:   as xen_mapcache_lookup.

@@ -31,6 +31,8 @@ enum chunk_state {
 #define CHUNK_STATE UINT64_C(0x3)
 #define CHUNK_FULL UINT64_C(0x4) /* all pages are valid */
 #define CHUNK_REFERENCED UINT64_C(0x8)
+/* Mapped for writing; of an invalidated chunk: and to be so again. */
+#define CHUNK_WRITABLE UINT64_C(0x10)
 #define CHUNK_PIN_SHIFT 8
 #define CHUNK_PIN (UINT64_C(1) << CHUNK_PIN_SHIFT)
 #define CHUNK_PINS_MAX ((UINT64_C(1) << 24) - 1)

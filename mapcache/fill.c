@@ -68,8 +68,9 @@ static int first_error(struct xen_mapcache *cache, uint64_t index,
 
 /* With no reader and no pin in the chunk, whose word is word. */
 static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
-                     unsigned first, unsigned nr)
+                     unsigned first, unsigned nr, unsigned flags)
 {
+    bool writable = !(flags & CACHE_READ_ONLY) || (word & CHUNK_WRITABLE);
     uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
     uint64_t mapped = cache->mapped - chunk_is_mapped(word);
     void *host = cache_host(cache, index);
@@ -78,7 +79,7 @@ static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
 
     cache_count(&cache->counters.map_calls);
     rc = foreign_map(&cache->foreign, host, first_gfn(cache, index),
-                     cache->table.pages, error);
+                     cache->table.pages, writable, error);
     PROBE_MAP(index << cache->shift, cache->mask + 1, rc);
     if (rc < 0) {
         cache_count(&cache->counters.map_errors);
@@ -93,6 +94,7 @@ static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
         holes_note_chunk(&cache->holes, index);
     } else {
         key |= chunk_set_valid(&cache->table, index, error);
+        key |= writable ? CHUNK_WRITABLE : 0;
         chunk_store(&cache->table, index, key);
         cache->mapped = mapped + 1;
     }
@@ -110,6 +112,26 @@ static bool known_hole(struct xen_mapcache *cache, uint64_t index,
 }
 
 /*
+ * Have a current chunk mapped anew when its readers have left it, in the way
+ * that wish, CHUNK_WRITABLE or 0, says.
+ */
+static int renew(struct xen_mapcache *cache, uint64_t index, uint64_t wish,
+                 unsigned flags)
+{
+    uint64_t word = chunk_load(&cache->table, index);
+
+    if (!(flags & CACHE_MAY_WAIT))
+        return -EBUSY;
+    do {
+        if (chunk_pins(word))
+            return -EBUSY;
+    } while (!chunk_swap(&cache->table, index, &word,
+                         (word & ~CHUNK_GENERATION) | wish));
+    cache_note_retired(cache);
+    return -EAGAIN;
+}
+
+/*
  * A page of a current chunk was a hole when the chunk was mapped.  Xen tells
  * when a page goes, not when one comes, so the page is asked for again.  If it
  * is there now, the chunk has to be mapped anew.
@@ -117,24 +139,12 @@ static bool known_hole(struct xen_mapcache *cache, uint64_t index,
 static int refresh(struct xen_mapcache *cache, uint64_t index, unsigned page,
                    unsigned flags)
 {
-    uint64_t word;
     int rc;
 
     if (known_hole(cache, index, page, 1))
         return -EFAULT;
     rc = probe(cache, first_gfn(cache, index) + page);
-    if (rc)
-        return rc;
-    if (!(flags & CACHE_MAY_WAIT))
-        return -EBUSY;
-    word = chunk_load(&cache->table, index);
-    do {
-        if (chunk_pins(word))
-            return -EBUSY;
-    } while (
-        !chunk_swap(&cache->table, index, &word, word & ~CHUNK_GENERATION));
-    cache_note_retired(cache);
-    return -EAGAIN;
+    return rc ? rc : renew(cache, index, 0, flags);
 }
 
 /* Of pages [first, first + nr) the first that is not valid, or first + nr. */
@@ -159,12 +169,12 @@ static int fill_current(struct xen_mapcache *cache, uint64_t index,
                    (word & ~CHUNK_STATE) | CHUNK_MAPPED | CHUNK_REFERENCED);
         word = chunk_load(&cache->table, index);
     }
-    if (word & CHUNK_FULL)
-        return 0;
-    page = first_hole(cache, index, first, nr);
-    if (page == first + nr)
-        return 0;
-    return refresh(cache, index, page, flags);
+    page = word & CHUNK_FULL ? first + nr : first_hole(cache, index, first, nr);
+    if (page < first + nr)
+        return refresh(cache, index, page, flags);
+    if ((flags & CACHE_WRITE) && !(word & CHUNK_WRITABLE))
+        return renew(cache, index, CHUNK_WRITABLE, flags);
+    return 0;
 }
 
 static int fill_locked(struct xen_mapcache *cache, uint64_t index,
@@ -195,7 +205,7 @@ static int fill_locked(struct xen_mapcache *cache, uint64_t index,
             return rc;
     }
     cache_count(&cache->counters.misses);
-    return map_chunk(cache, index, word, first, nr);
+    return map_chunk(cache, index, word, first, nr, flags);
 }
 
 int cache_fill(struct xen_mapcache *cache, uint64_t index, unsigned first,

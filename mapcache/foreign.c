@@ -80,17 +80,17 @@ int foreign_page_error(int error)
 }
 
 int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
-                unsigned pages, int error[])
+                unsigned pages, bool writable, int error[])
 {
+    int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     xen_pfn_t gfns[FOREIGN_PAGES_MAX] = {0};
     int good = 0, rc;
 
     for (unsigned i = 0; i < pages; i++)
         gfns[i] = gfn + i;
     errno = 0;
-    if (!xenforeignmemory_map2(foreign->handle, foreign->domid, host,
-                               PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                               pages, gfns, error)) {
+    if (!xenforeignmemory_map2(foreign->handle, foreign->domid, host, prot,
+                               MAP_SHARED | MAP_FIXED, pages, gfns, error)) {
         rc = errno ? -errno : -EIO;
         /*
          * The library may have unmapped the range.  A drop that fails too

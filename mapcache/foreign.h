@@ -8,8 +8,11 @@
  * Linux makes each mapping one area that can be replaced and dropped as a whole
  * only: a drop covers whole mappings, a map exactly the range that the mapping
  * before it had.  A foreign mapping is never moved; that corrupts a PVH dom0.
+ * Nor is its protection changed: a PV dom0 would lose the frames, which its
+ * kernel cannot translate back (pte_mfn_to_pfn of arch/x86/xen/mmu_pv.c).
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,7 +39,7 @@ void foreign_release(void *host, size_t len);
  * -errno nothing is mapped there any more.
  */
 int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
-                unsigned pages, int error[]);
+                unsigned pages, bool writable, int error[]);
 
 /* Make [host, host + len), whole mappings, inaccessible. */
 int foreign_drop(void *host, size_t len);

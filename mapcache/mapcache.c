@@ -8,9 +8,7 @@
 
 #include "mapcache/cache.h"
 #include "mapcache/epoch.h"
-
-#define PAGE XEN_MAPCACHE_PAGE_SIZE
-#define PAGE_SHIFT 12
+#include "mapcache/piece.h"
 
 #define DEFAULT_WINDOW (UINT64_C(1) << 40)
 #define DEFAULT_BUDGET (UINT64_C(256) << 20)
@@ -19,12 +17,6 @@
 
 /* Each chunk is an area of the kernel, of which a process has 65530. */
 #define MAX_CHUNKS 16384u
-
-/*
- * Another thread may invalidate, or take room, as often as we look; a reader
- * that lost this often gives up and says busy.
- */
-#define MAX_TRIES 64u
 
 static int set_options(struct xen_mapcache *cache,
                        const struct xen_mapcache_options *options)
@@ -120,71 +112,14 @@ void xen_mapcache_quiescent(void)
     epoch_quiescent();
 }
 
-/* A stretch of pages within one chunk. */
-struct piece {
-    uint64_t index;
-    unsigned first, nr;
-};
-
-/* The first piece of [gpa, gpa + len), and its bytes. */
-static uint64_t first_piece(const struct xen_mapcache *cache, uint64_t gpa,
-                            uint64_t len, struct piece *piece)
-{
-    uint64_t offset = gpa & cache->mask;
-    uint64_t room = cache->mask - offset + 1;
-    uint64_t last;
-
-    if (len > room)
-        len = room;
-    last = (offset + len - 1) >> PAGE_SHIFT;
-    piece->index = gpa >> cache->shift;
-    piece->first = (unsigned)(offset >> PAGE_SHIFT);
-    piece->nr = (unsigned)last - piece->first + 1;
-    return len;
-}
-
-static inline bool usable(const struct xen_mapcache *cache,
-                          const struct piece *piece, uint64_t word)
-{
-    uint64_t key = atomic_load_explicit(&cache->key, memory_order_acquire);
-
-    return (word & CHUNK_KEY) == key &&
-           ((word & CHUNK_FULL) ||
-            chunk_valid(&cache->table, piece->index, piece->first, piece->nr));
-}
-
-static inline bool piece_usable(const struct xen_mapcache *cache,
-                                const struct piece *piece)
-{
-    return usable(cache, piece, chunk_load(&cache->table, piece->index));
-}
-
-/*
- * Also notes the use for the clock.  The access that maps a chunk does not
- * count: chunks that are read once must not displace those that are in use.
- */
-static inline bool piece_hit(struct xen_mapcache *cache,
-                             const struct piece *piece)
-{
-    uint64_t word = chunk_load(&cache->table, piece->index);
-
-    if (!usable(cache, piece, word))
-        return false;
-    if (!(word & CHUNK_REFERENCED)) {
-        atomic_fetch_or_explicit(&cache->table.words[piece->index],
-                                 CHUNK_REFERENCED, memory_order_relaxed);
-    }
-    return true;
-}
-
 /* 0, -EAGAIN (not a hit), or -EOVERFLOW. */
 static inline int piece_pin(struct xen_mapcache *cache,
-                            const struct piece *piece)
+                            const struct piece *piece, unsigned access)
 {
     uint64_t word = chunk_load(&cache->table, piece->index);
 
     do {
-        if (!usable(cache, piece, word))
+        if (!usable(cache, piece, access, word))
             return -EAGAIN;
         if (chunk_pins(word) == CHUNK_PINS_MAX)
             return -EOVERFLOW;
@@ -193,38 +128,13 @@ static inline int piece_pin(struct xen_mapcache *cache,
     return 0;
 }
 
-static int check_range(const struct xen_mapcache *cache, uint64_t gpa,
-                       uint64_t len)
-{
-    if (len == 0)
-        return -EINVAL;
-    if (gpa > cache->size || len > cache->size - gpa)
-        return -ERANGE;
-    return 0;
-}
-
-/* Map a piece.  alone: the caller has no other piece that it found before. */
-static int fill(struct xen_mapcache *cache, const struct piece *piece,
-                bool alone, unsigned tries)
-{
-    unsigned flags = 0;
-
-    if (tries >= MAX_TRIES)
-        return -EBUSY;
-    if (!epoch_holds()) {
-        flags |= CACHE_MAY_WAIT;
-        if (alone && tries < MAX_TRIES / 4)
-            flags |= CACHE_STRICT;
-    }
-    return cache_fill(cache, piece->index, piece->first, piece->nr, flags);
-}
-
 /*
  * Map what is missing of a range, until all of it can be used at once.  Not
  * inline: the registers it needs would be saved at each hit.
  */
 static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
-                                                   uint64_t gpa, uint64_t len)
+                                                   uint64_t gpa, uint64_t len,
+                                                   unsigned access)
 {
     uint64_t done = 0, n;
     struct piece piece;
@@ -233,12 +143,12 @@ static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
 
     while (rc == 0 && done < len) {
         n = first_piece(cache, gpa + done, len - done, &piece);
-        if (tries == 0 ? piece_hit(cache, &piece)
-                       : piece_usable(cache, &piece)) {
+        if (tries == 0 ? piece_hit(cache, &piece, access)
+                       : piece_usable(cache, &piece, access)) {
             done += n;
             continue;
         }
-        rc = fill(cache, &piece, done == 0, tries++);
+        rc = piece_fill(cache, &piece, access, done == 0, tries++);
         if (rc == -EAGAIN) {
             /* What was found before may go meanwhile. */
             cache_synchronize(cache);
@@ -251,9 +161,10 @@ static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
 
 /* Within one chunk that is current, whole and noted for the clock already. */
 static inline bool is_plain_hit(const struct xen_mapcache *cache, uint64_t gpa,
-                                uint64_t len)
+                                uint64_t len, unsigned access)
 {
-    const uint64_t want = CHUNK_FULL | CHUNK_REFERENCED;
+    const uint64_t want = CHUNK_FULL | CHUNK_REFERENCED |
+                          (access & CACHE_WRITE ? CHUNK_WRITABLE : 0);
     uint64_t word, key;
 
     if (gpa >= cache->size || len - 1 > cache->mask - (gpa & cache->mask))
@@ -263,19 +174,38 @@ static inline bool is_plain_hit(const struct xen_mapcache *cache, uint64_t gpa,
     return (word & (CHUNK_KEY | want)) == (key | want);
 }
 
-int xen_mapcache_lookup(struct xen_mapcache *cache, uint64_t gpa, size_t len,
-                        void **host)
+static inline int lookup(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
+                         unsigned access)
 {
     int rc;
 
-    if (!is_plain_hit(cache, gpa, len)) {
-        rc = lookup_pieces(cache, gpa, len);
+    if (!is_plain_hit(cache, gpa, len, access)) {
+        rc = lookup_pieces(cache, gpa, len, access);
         if (rc)
             return rc;
     }
     epoch_hold();
-    *host = cache->window + gpa;
     return 0;
+}
+
+int xen_mapcache_lookup(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                        void **host)
+{
+    int rc = lookup(cache, gpa, len, CACHE_WRITE);
+
+    if (rc == 0)
+        *host = cache->window + gpa;
+    return rc;
+}
+
+int xen_mapcache_lookup_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                           const void **host)
+{
+    int rc = lookup(cache, gpa, len, CACHE_READ_ONLY);
+
+    if (rc == 0)
+        *host = cache->window + gpa;
+    return rc;
 }
 
 static void unpin_range(struct xen_mapcache *cache, uint64_t gpa, uint64_t len)
@@ -291,8 +221,8 @@ static void unpin_range(struct xen_mapcache *cache, uint64_t gpa, uint64_t len)
     }
 }
 
-int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
-                     void **host)
+static int pin(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
+               unsigned access)
 {
     uint64_t done = 0, n;
     struct piece piece;
@@ -301,28 +231,46 @@ int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
 
     while (rc == 0 && done < len) {
         n = first_piece(cache, gpa + done, len - done, &piece);
-        rc = piece_pin(cache, &piece);
+        rc = piece_pin(cache, &piece, access);
         if (rc == 0) {
             done += n;
         } else if (rc == -EAGAIN) {
-            rc = fill(cache, &piece, true, tries++);
+            rc = piece_fill(cache, &piece, access, true, tries++);
             if (rc == -EAGAIN) {
                 cache_synchronize(cache);
                 rc = 0;
             }
         }
     }
-    if (rc) {
+    if (rc)
         unpin_range(cache, gpa, done);
-        return rc;
-    }
-    *host = cache->window + gpa;
-    return 0;
+    return rc;
 }
 
-void xen_mapcache_unpin(struct xen_mapcache *cache, void *host, size_t len)
+int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                     void **host)
 {
-    unpin_range(cache, (uint64_t)((uint8_t *)host - cache->window), len);
+    int rc = pin(cache, gpa, len, CACHE_WRITE);
+
+    if (rc == 0)
+        *host = cache->window + gpa;
+    return rc;
+}
+
+int xen_mapcache_pin_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                        const void **host)
+{
+    int rc = pin(cache, gpa, len, CACHE_READ_ONLY);
+
+    if (rc == 0)
+        *host = cache->window + gpa;
+    return rc;
+}
+
+void xen_mapcache_unpin(struct xen_mapcache *cache, const void *host,
+                        size_t len)
+{
+    unpin_range(cache, (uint64_t)((const uint8_t *)host - cache->window), len);
 }
 
 int xen_mapcache_gpa(const struct xen_mapcache *cache, const void *host,
@@ -334,98 +282,6 @@ int xen_mapcache_gpa(const struct xen_mapcache *cache, const void *host,
         return -ERANGE;
     *gpa = offset;
     return 0;
-}
-
-/* Copy within one page that cannot be shown in the window now. */
-static int copy_aside(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
-                      const uint8_t *out, size_t len)
-{
-    void *page;
-    int rc;
-
-    cache_count(&cache->counters.map_calls);
-    rc = foreign_page_map(&cache->foreign, gpa >> PAGE_SHIFT, &page);
-    if (rc) {
-        cache_count(rc == -EFAULT || rc == -ESRCH
-                        ? &cache->counters.holes
-                        : &cache->counters.map_errors);
-        return rc;
-    }
-    if (in)
-        memcpy(in, (uint8_t *)page + gpa % PAGE, len);
-    else
-        memcpy((uint8_t *)page + gpa % PAGE, out, len);
-    foreign_page_unmap(&cache->foreign, page);
-    return 0;
-}
-
-/* Copy a first part of [gpa, gpa + len); returns its bytes or -errno. */
-static int64_t copy_some(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
-                         const uint8_t *out, uint64_t len)
-{
-    struct piece piece;
-    uint64_t n = first_piece(cache, gpa, len, &piece);
-    int rc;
-
-    if (!piece_hit(cache, &piece)) {
-        /* Page by page from here, to go as far as there are pages. */
-        n = PAGE - gpa % PAGE;
-        n = first_piece(cache, gpa, len < n ? len : n, &piece);
-    }
-    for (unsigned tries = 0; !piece_usable(cache, &piece); tries++) {
-        rc = fill(cache, &piece, true, tries);
-        if (rc == -EBUSY) {
-            rc = copy_aside(cache, gpa, in, out, n);
-            return rc ? rc : (int64_t)n;
-        }
-        if (rc == -EAGAIN)
-            cache_synchronize(cache);
-        else if (rc)
-            return rc;
-    }
-    if (in)
-        memcpy(in, cache->window + gpa, n);
-    else
-        memcpy(cache->window + gpa, out, n);
-    return (int64_t)n;
-}
-
-/* in or out is NULL. */
-static int copy(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
-                const uint8_t *out, size_t len, size_t *done)
-{
-    uint64_t copied = 0, end = len;
-    int64_t n = 0;
-    int rc = check_range(cache, gpa, len);
-
-    if (rc == -ERANGE)
-        end = gpa < cache->size ? cache->size - gpa : 0;
-    else if (rc)
-        end = 0;
-    while (copied < end) {
-        n = copy_some(cache, gpa + copied, in ? in + copied : NULL,
-                      out ? out + copied : NULL, end - copied);
-        if (n < 0) {
-            rc = (int)n;
-            break;
-        }
-        copied += (uint64_t)n;
-    }
-    if (done)
-        *done = copied;
-    return rc;
-}
-
-int xen_mapcache_read(struct xen_mapcache *cache, uint64_t gpa, void *buf,
-                      size_t len, size_t *done)
-{
-    return copy(cache, gpa, buf, NULL, len, done);
-}
-
-int xen_mapcache_write(struct xen_mapcache *cache, uint64_t gpa,
-                       const void *buf, size_t len, size_t *done)
-{
-    return copy(cache, gpa, NULL, buf, len, done);
 }
 
 static uint64_t counter(const _Atomic uint64_t *value)

@@ -25,6 +25,13 @@
  * looked it up calls xen_mapcache_quiescent or _offline.  A pointer from
  * xen_mapcache_pin lives until it is unpinned.
  *
+ * Rights.  Xen lets a foreign mapping write what the guest may only read, pages
+ * of type p2m_ram_ro (mod_l1_entry of arch/x86/mm.c and p2m_add_foreign of
+ * arch/x86/mm/p2m.c do not look for it): to keep a ROM from ourselves it has to
+ * be mapped read-only.  A chunk is that as long as only the _ro functions were
+ * used on it.  For the first user who writes it is mapped again, for writing, at
+ * the same address, and stays so until it is given back.
+ *
  * The guest writes to the same memory at the same time.  Read a shared word
  * once, check the copy, use the copy.
  *
@@ -104,11 +111,19 @@ void xen_mapcache_quiescent(void);
  *          its new frames cannot be shown yet; or it came into a mapped chunk,
  *          or another thread invalidates, while this thread holds looked-up
  *          pointers or others keep the chunk in use: use
- *          xen_mapcache_read/_write.
+ *          xen_mapcache_read/_write.  Also: it is mapped read-only, and this
+ *          thread holds looked-up pointers or somebody has it pinned.
  * other:   what the foreign map gave, -ESRCH when the domain is gone.
  */
 int xen_mapcache_lookup(struct xen_mapcache *cache, uint64_t gpa, size_t len,
                         void **host);
+
+/*
+ * The same for a user that only reads.  What is mapped for it is mapped
+ * read-only, what is mapped already is used as it is.
+ */
+int xen_mapcache_lookup_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                           const void **host);
 
 /*
  * As xen_mapcache_lookup, but the range stays mapped until xen_mapcache_unpin
@@ -116,10 +131,15 @@ int xen_mapcache_lookup(struct xen_mapcache *cache, uint64_t gpa, size_t len,
  * invalidate does not change them under a pin.
  * -EOVERFLOW: too many pins on one chunk (2^24 - 1).
  * other:      as xen_mapcache_lookup.
+ * As long as a pin of _ro keeps a chunk read-only, who wants to write gets
+ * -EBUSY, but from xen_mapcache_write.
  */
 int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
                      void **host);
-void xen_mapcache_unpin(struct xen_mapcache *cache, void *host, size_t len);
+int xen_mapcache_pin_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
+                        const void **host);
+void xen_mapcache_unpin(struct xen_mapcache *cache, const void *host,
+                        size_t len);
 
 /*
  * Copy len bytes out of or into the guest.  Goes as far as it can: on failure

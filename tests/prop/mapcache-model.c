@@ -42,6 +42,7 @@ struct range {
     uint8_t *host; /* NULL: none */
     uint64_t gpa;
     size_t len;
+    bool read_only;
     uint32_t frames[MAX_PAGES + 1];
 };
 
@@ -148,6 +149,7 @@ static void random_range(struct range *range)
     if (most > end - range->gpa)
         most = end - range->gpa;
     range->len = 1 + below(most);
+    range->read_only = below(3) == 0;
 }
 
 static void note_frames(struct range *range)
@@ -304,6 +306,32 @@ static void forget_held(bool check)
     model.holding = false;
 }
 
+static int lookup(struct range *range)
+{
+    const void *host;
+    int rc;
+
+    if (!range->read_only)
+        return xen_mapcache_lookup(model.cache, range->gpa, range->len,
+                                   (void **)&range->host);
+    rc = xen_mapcache_lookup_ro(model.cache, range->gpa, range->len, &host);
+    range->host = (uint8_t *)(uintptr_t)host;
+    return rc;
+}
+
+static int pin(struct range *range)
+{
+    const void *host;
+    int rc;
+
+    if (!range->read_only)
+        return xen_mapcache_pin(model.cache, range->gpa, range->len,
+                                (void **)&range->host);
+    rc = xen_mapcache_pin_ro(model.cache, range->gpa, range->len, &host);
+    range->host = (uint8_t *)(uintptr_t)host;
+    return rc;
+}
+
 static void do_lookup(void)
 {
     struct range *held = &model.held[below(NR_HELD)];
@@ -314,50 +342,50 @@ static void do_lookup(void)
     held->host = NULL;
     random_range(held);
     note_frames(held);
-    rc = xen_mapcache_lookup(model.cache, held->gpa, held->len,
-                             (void **)&held->host);
+    rc = lookup(held);
     if (rc)
         held->host = NULL;
     judge(held, rc);
     model.holding |= rc == 0;
-    if (rc == 0 && below(2))
+    if (rc == 0 && !held->read_only && below(2))
         put(held, held->host, random_bytes(held->len), held->len);
 }
 
 static void do_pin(void)
 {
-    struct range *pin = &model.pins[below(NR_PINS)];
+    struct range *range = &model.pins[below(NR_PINS)];
     uint64_t gpa, at;
     int rc;
 
-    if (pin->host) {
-        at = below(pin->len);
-        MUST(xen_mapcache_gpa(model.cache, pin->host + at, &gpa) == 0);
-        MUST(gpa == pin->gpa + at);
-        MUST(same(pin, pin->host, pin->len));
-        xen_mapcache_unpin(model.cache, pin->host, pin->len);
-        count_pin(pin, -1);
-        pin->host = NULL;
+    if (range->host) {
+        at = below(range->len);
+        MUST(xen_mapcache_gpa(model.cache, range->host + at, &gpa) == 0);
+        MUST(gpa == range->gpa + at);
+        MUST(same(range, range->host, range->len));
+        xen_mapcache_unpin(model.cache, range->host, range->len);
+        count_pin(range, -1);
+        range->host = NULL;
         return;
     }
-    random_range(pin);
-    note_frames(pin);
-    rc = xen_mapcache_pin(model.cache, pin->gpa, pin->len, (void **)&pin->host);
+    random_range(range);
+    note_frames(range);
+    rc = pin(range);
     if (rc)
-        pin->host = NULL;
-    judge(pin, rc);
+        range->host = NULL;
+    judge(range, rc);
     if (rc == 0)
-        count_pin(pin, 1);
+        count_pin(range, 1);
 }
 
 static void do_use_pin(void)
 {
-    struct range *pin = &model.pins[below(NR_PINS)];
+    struct range *range = &model.pins[below(NR_PINS)];
 
-    if (!pin->host)
+    if (!range->host)
         return;
-    MUST(same(pin, pin->host, pin->len));
-    put(pin, pin->host, random_bytes(pin->len), pin->len);
+    MUST(same(range, range->host, range->len));
+    if (!range->read_only)
+        put(range, range->host, random_bytes(range->len), range->len);
 }
 
 static void do_copy(bool write)

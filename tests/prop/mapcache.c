@@ -67,7 +67,7 @@ struct reader {
         uint32_t version, value;
     } written[PAGES]; /* in this reader's word */
     struct pin {
-        void *host;
+        const void *host;
         unsigned page;
         size_t len;
         uint32_t frame;
@@ -144,6 +144,22 @@ static void note_word(struct reader *reader, unsigned page, uint32_t version,
     };
 }
 
+static void do_lookup_ro(struct reader *reader, unsigned page)
+{
+    struct model *model = reader->model;
+    uint32_t version = atomic_load(&model->version[page]), frame = 0;
+    const void *host;
+    int rc;
+
+    rc = xen_mapcache_lookup_ro(model->cache, gpa_of(page), PAGE, &host);
+    if (rc == 0) {
+        frame = load(host, 0);
+        judge_word(reader, page, version,
+                   load(host, WRITER_WORD(reader->index)));
+    }
+    judge(model, page, version, rc, frame);
+}
+
 static void do_lookup(struct reader *reader, unsigned page)
 {
     struct model *model = reader->model;
@@ -154,6 +170,10 @@ static void do_lookup(struct reader *reader, unsigned page)
     void *host;
     int rc;
 
+    if (value % 8 == 1) {
+        do_lookup_ro(reader, page);
+        return;
+    }
     rc = xen_mapcache_lookup(model->cache, gpa_of(page), PAGE << more, &host);
     if (rc == 0) {
         frame = load(host, 0);
@@ -210,7 +230,12 @@ static void do_pin(struct reader *reader, struct pin *pin, unsigned page)
     pin->len = 1 + next(&reader->seed) % (2 * PAGE);
     if (page == PAGES - 1 && pin->len > PAGE)
         pin->len = PAGE;
-    rc = xen_mapcache_pin(model->cache, gpa_of(page), pin->len, &pin->host);
+    if (pin->len % 2)
+        rc = xen_mapcache_pin(model->cache, gpa_of(page), pin->len,
+                              (void **)&pin->host);
+    else
+        rc = xen_mapcache_pin_ro(model->cache, gpa_of(page), pin->len,
+                                 &pin->host);
     if (rc) {
         pin->host = NULL;
         /* Perhaps the second page is the hole. */

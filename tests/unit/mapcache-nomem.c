@@ -161,6 +161,14 @@ static void stale_chunks(struct xen_mapcache *cache)
     xen_mapcache_invalidate(cache);
 }
 
+static void read_only_chunks(struct xen_mapcache *cache)
+{
+    const void *host;
+
+    assert_int_equal(xen_mapcache_lookup_ro(cache, GFN * PAGE, SPAN, &host), 0);
+    xen_mapcache_quiescent();
+}
+
 static void a_page_that_came(struct xen_mapcache *cache)
 {
     fakexen_balloon_out(DOMID, GFN + 2, 1);
@@ -187,6 +195,7 @@ static const struct operation {
     {"lookup, budget full", a_full_budget, look_up},
     {"lookup, stale", stale_chunks, look_up},
     {"lookup, page came", a_page_that_came, look_up},
+    {"lookup, read-only", read_only_chunks, look_up},
     {"pin", nothing, pin},
     {"pin, budget full", a_full_budget, pin},
     {"pin, stale", stale_chunks, pin},
@@ -198,6 +207,7 @@ static const struct operation {
     {"write", nothing, write_span},
     {"write, budget full", a_full_budget, write_span},
     {"write, stale", stale_chunks, write_span},
+    {"write, read-only", read_only_chunks, write_span},
     {"write, page came", a_page_that_came, write_span},
     {"write, quarantined", a_quarantined_chunk, write_span},
     {"drop, budget full", a_full_budget, drop},

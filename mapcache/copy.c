@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "config.h"
+#include "xenram/mapcache.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "mapcache/cache.h"
+#include "mapcache/piece.h"
+
+/* Copy within one page that cannot be shown in the window now. */
+static int copy_aside(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
+                      const uint8_t *out, size_t len)
+{
+    void *page;
+    int rc;
+
+    cache_count(&cache->counters.map_calls);
+    rc = foreign_page_map(&cache->foreign, gpa >> PAGE_SHIFT, &page);
+    if (rc) {
+        cache_count(rc == -EFAULT || rc == -ESRCH
+                        ? &cache->counters.holes
+                        : &cache->counters.map_errors);
+        return rc;
+    }
+    if (in)
+        memcpy(in, (uint8_t *)page + gpa % PAGE, len);
+    else
+        memcpy((uint8_t *)page + gpa % PAGE, out, len);
+    foreign_page_unmap(&cache->foreign, page);
+    return 0;
+}
+
+/* Copy a first part of [gpa, gpa + len); returns its bytes or -errno. */
+static int64_t copy_some(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
+                         const uint8_t *out, uint64_t len)
+{
+    unsigned access = out ? CACHE_WRITE : 0;
+    struct piece piece;
+    uint64_t n = first_piece(cache, gpa, len, &piece);
+    int rc;
+
+    if (!piece_hit(cache, &piece, access)) {
+        /* Page by page from here, to go as far as there are pages. */
+        n = PAGE - gpa % PAGE;
+        n = first_piece(cache, gpa, len < n ? len : n, &piece);
+    }
+    for (unsigned tries = 0; !piece_usable(cache, &piece, access); tries++) {
+        rc = piece_fill(cache, &piece, access, true, tries);
+        if (rc == -EBUSY) {
+            rc = copy_aside(cache, gpa, in, out, n);
+            return rc ? rc : (int64_t)n;
+        }
+        if (rc == -EAGAIN)
+            cache_synchronize(cache);
+        else if (rc)
+            return rc;
+    }
+    if (in)
+        memcpy(in, cache->window + gpa, n);
+    else
+        memcpy(cache->window + gpa, out, n);
+    return (int64_t)n;
+}
+
+/* in or out is NULL. */
+static int copy(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
+                const uint8_t *out, size_t len, size_t *done)
+{
+    uint64_t copied = 0, end = len;
+    int64_t n = 0;
+    int rc = check_range(cache, gpa, len);
+
+    if (rc == -ERANGE)
+        end = gpa < cache->size ? cache->size - gpa : 0;
+    else if (rc)
+        end = 0;
+    while (copied < end) {
+        n = copy_some(cache, gpa + copied, in ? in + copied : NULL,
+                      out ? out + copied : NULL, end - copied);
+        if (n < 0) {
+            rc = (int)n;
+            break;
+        }
+        copied += (uint64_t)n;
+    }
+    if (done)
+        *done = copied;
+    return rc;
+}
+
+int xen_mapcache_read(struct xen_mapcache *cache, uint64_t gpa, void *buf,
+                      size_t len, size_t *done)
+{
+    return copy(cache, gpa, buf, NULL, len, done);
+}
+
+int xen_mapcache_write(struct xen_mapcache *cache, uint64_t gpa,
+                       const void *buf, size_t len, size_t *done)
+{
+    return copy(cache, gpa, NULL, buf, len, done);
+}
