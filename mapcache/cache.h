@@ -27,8 +27,11 @@ struct cache_counters {
         invalidates;
 };
 
+#define CACHE_LINE 64
+
 struct xen_mapcache {
-    uint8_t *window;
+    /* What a hit reads is in one line, which misses do not write. */
+    _Alignas(CACHE_LINE) uint8_t *window;
     uint64_t size;        /* bytes of the window */
     uint64_t mask;        /* of an offset in a chunk */
     unsigned shift;       /* of a chunk's bytes */
@@ -38,7 +41,8 @@ struct xen_mapcache {
     uint64_t budget; /* bytes */
     uint64_t limit;  /* chunks mapped without pins */
 
-    pthread_mutex_t mutex;       /* all below, and what chunk.h says */
+    /* Of all below, and of what chunk.h says. */
+    _Alignas(CACHE_LINE) pthread_mutex_t mutex;
     _Atomic uint64_t mapped;     /* chunks; written under the mutex */
     uint64_t hand;               /* where the clock goes on */
     bool waiting;                /* some chunk may wait for being dropped */

@@ -48,11 +48,12 @@ int xen_mapcache_open(uint32_t domid,
                       const struct xen_mapcache_options *options,
                       struct xen_mapcache **out)
 {
-    struct xen_mapcache *cache = calloc(1, sizeof(*cache));
+    struct xen_mapcache *cache = aligned_alloc(CACHE_LINE, sizeof(*cache));
     int rc;
 
     if (!cache)
         return -ENOMEM;
+    memset(cache, 0, sizeof(*cache));
     rc = set_options(cache, options);
     if (rc)
         goto err_free;
@@ -128,18 +129,52 @@ static inline int piece_pin(struct xen_mapcache *cache,
     return 0;
 }
 
+/* What a plain hit finds in the word, besides the key. */
+static inline uint64_t plain(unsigned access)
+{
+    return CHUNK_FULL | CHUNK_REFERENCED |
+           (access & CACHE_WRITE ? CHUNK_WRITABLE : 0);
+}
+
+static inline bool within_a_chunk(const struct xen_mapcache *cache,
+                                  uint64_t gpa, uint64_t len)
+{
+    return gpa < cache->size && len - 1 <= cache->mask - (gpa & cache->mask);
+}
+
+/* A chunk that is current, whole and noted for the clock already. */
+static inline bool is_plain(const struct xen_mapcache *cache, uint64_t index,
+                            uint64_t want)
+{
+    uint64_t word = chunk_load(&cache->table, index);
+    uint64_t key = atomic_load_explicit(&cache->key, memory_order_acquire);
+
+    return (word & (CHUNK_KEY | want)) == (key | want);
+}
+
+static bool all_plain(const struct xen_mapcache *cache, uint64_t gpa,
+                      uint64_t len, uint64_t want)
+{
+    uint64_t index = gpa >> cache->shift;
+    uint64_t last = (gpa + len - 1) >> cache->shift;
+
+    while (index <= last && is_plain(cache, index, want))
+        index++;
+    return index > last;
+}
+
 /*
  * Map what is missing of a range, until all of it can be used at once.  Not
  * inline: the registers it needs would be saved at each hit.
  */
-static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
-                                                   uint64_t gpa, uint64_t len,
-                                                   unsigned access)
+static __attribute__((noinline)) int map_pieces(struct xen_mapcache *cache,
+                                                uint64_t gpa, uint64_t len,
+                                                unsigned access)
 {
     uint64_t done = 0, n;
     struct piece piece;
     unsigned tries = 0;
-    int rc = check_range(cache, gpa, len);
+    int rc = 0;
 
     while (rc == 0 && done < len) {
         n = first_piece(cache, gpa + done, len - done, &piece);
@@ -159,19 +194,18 @@ static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
     return rc;
 }
 
-/* Within one chunk that is current, whole and noted for the clock already. */
-static inline bool is_plain_hit(const struct xen_mapcache *cache, uint64_t gpa,
-                                uint64_t len, unsigned access)
+/* The same for a hit of several chunks. */
+static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
+                                                   uint64_t gpa, uint64_t len,
+                                                   unsigned access)
 {
-    const uint64_t want = CHUNK_FULL | CHUNK_REFERENCED |
-                          (access & CACHE_WRITE ? CHUNK_WRITABLE : 0);
-    uint64_t word, key;
+    int rc = check_range(cache, gpa, len);
 
-    if (gpa >= cache->size || len - 1 > cache->mask - (gpa & cache->mask))
-        return false;
-    word = chunk_load(&cache->table, gpa >> cache->shift);
-    key = atomic_load_explicit(&cache->key, memory_order_acquire);
-    return (word & (CHUNK_KEY | want)) == (key | want);
+    if (rc)
+        return rc;
+    if (all_plain(cache, gpa, len, plain(access)))
+        return 0;
+    return map_pieces(cache, gpa, len, access);
 }
 
 static inline int lookup(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
@@ -179,7 +213,8 @@ static inline int lookup(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
 {
     int rc;
 
-    if (!is_plain_hit(cache, gpa, len, access)) {
+    if (!within_a_chunk(cache, gpa, len) ||
+        !is_plain(cache, gpa >> cache->shift, plain(access))) {
         rc = lookup_pieces(cache, gpa, len, access);
         if (rc)
             return rc;
@@ -208,6 +243,13 @@ int xen_mapcache_lookup_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
     return rc;
 }
 
+static inline void unpin_chunk(struct xen_mapcache *cache, uint64_t index)
+{
+    /* Release: the user's accesses come before a drop of the chunk. */
+    atomic_fetch_sub_explicit(&cache->table.words[index], CHUNK_PIN,
+                              memory_order_release);
+}
+
 static void unpin_range(struct xen_mapcache *cache, uint64_t gpa, uint64_t len)
 {
     struct piece piece;
@@ -215,14 +257,13 @@ static void unpin_range(struct xen_mapcache *cache, uint64_t gpa, uint64_t len)
 
     for (done = 0; done < len; done += n) {
         n = first_piece(cache, gpa + done, len - done, &piece);
-        /* Release: the user's accesses come before a drop of the chunk. */
-        atomic_fetch_sub_explicit(&cache->table.words[piece.index], CHUNK_PIN,
-                                  memory_order_release);
+        unpin_chunk(cache, piece.index);
     }
 }
 
-static int pin(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
-               unsigned access)
+static __attribute__((noinline)) int pin_pieces(struct xen_mapcache *cache,
+                                                uint64_t gpa, uint64_t len,
+                                                unsigned access)
 {
     uint64_t done = 0, n;
     struct piece piece;
@@ -245,6 +286,27 @@ static int pin(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
     if (rc)
         unpin_range(cache, gpa, done);
     return rc;
+}
+
+/* A first try at a chunk that needs no more than its word. */
+static inline bool pin_plain(struct xen_mapcache *cache, uint64_t index,
+                             uint64_t want)
+{
+    uint64_t word = chunk_load(&cache->table, index);
+    uint64_t key = atomic_load_explicit(&cache->key, memory_order_acquire);
+
+    return (word & (CHUNK_KEY | want)) == (key | want) &&
+           chunk_pins(word) < CHUNK_PINS_MAX &&
+           chunk_swap(&cache->table, index, &word, word + CHUNK_PIN);
+}
+
+static inline int pin(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
+                      unsigned access)
+{
+    if (within_a_chunk(cache, gpa, len) &&
+        pin_plain(cache, gpa >> cache->shift, plain(access)))
+        return 0;
+    return pin_pieces(cache, gpa, len, access);
 }
 
 int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
@@ -270,7 +332,12 @@ int xen_mapcache_pin_ro(struct xen_mapcache *cache, uint64_t gpa, size_t len,
 void xen_mapcache_unpin(struct xen_mapcache *cache, const void *host,
                         size_t len)
 {
-    unpin_range(cache, (uint64_t)((const uint8_t *)host - cache->window), len);
+    uint64_t gpa = (uint64_t)((const uint8_t *)host - cache->window);
+
+    if (within_a_chunk(cache, gpa, len))
+        unpin_chunk(cache, gpa >> cache->shift);
+    else
+        unpin_range(cache, gpa, len);
 }
 
 int xen_mapcache_gpa(const struct xen_mapcache *cache, const void *host,

@@ -5,7 +5,8 @@
  * Every allocation, every mapping of address space and every call to Xen that
  * an operation of the map cache makes fails once, at each position; and the
  * limits of a process are reached.  An error comes or nothing does, nothing is
- * lost, and the next call works.  Linked with --wrap for calloc.
+ * lost, and the next call works.  Linked with --wrap for aligned_alloc, the one
+ * allocation.
  */
 
 #include <errno.h>
@@ -31,17 +32,16 @@
 #define GFN UINT64_C(0x308) /* in the midst of a chunk */
 #define SPAN (3 * (size_t)CHUNK)
 
-void *__real_calloc(size_t nr, size_t size);
-void *__wrap_calloc(size_t nr, size_t size);
+void *__real_aligned_alloc(size_t alignment, size_t size);
+void *__wrap_aligned_alloc(size_t alignment, size_t size);
 
-static unsigned until_failure; /* calls of calloc; 0: none fails */
-static bool calloc_failed;
+static bool no_memory, memory_refused;
 
-void *__wrap_calloc(size_t nr, size_t size)
+void *__wrap_aligned_alloc(size_t alignment, size_t size)
 {
-    if (until_failure == 0 || --until_failure > 0)
-        return __real_calloc(nr, size);
-    calloc_failed = true;
+    if (!no_memory)
+        return __real_aligned_alloc(alignment, size);
+    memory_refused = true;
     errno = ENOMEM;
     return NULL;
 }
@@ -293,9 +293,10 @@ static void an_open_that_fails_leaves_nothing(void **state)
         xen_mapcache_close(cache);
     }
     assert_int_equal(nr, 3);
-    until_failure = 1;
+    no_memory = true;
     assert_int_equal(xen_mapcache_open(DOMID, &small, &cache), -ENOMEM);
-    assert_true(calloc_failed);
+    no_memory = false;
+    assert_true(memory_refused);
 }
 
 /* ---- the limits of a process ------------------------------------------ */
