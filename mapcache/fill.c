@@ -101,6 +101,29 @@ static int map_chunk(struct xen_mapcache *cache, uint64_t index, uint64_t word,
     return first_error(cache, index, first, nr, error);
 }
 
+int cache_refill(struct xen_mapcache *cache, uint64_t index, unsigned first,
+                 unsigned nr)
+{
+    const uint64_t kept = CHUNK_PINS | CHUNK_WRITABLE | CHUNK_REFERENCED;
+    uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
+    uint64_t word = chunk_load(&cache->table, index);
+    int error[FOREIGN_PAGES_MAX];
+    int rc;
+
+    cache_count(&cache->counters.map_calls);
+    rc = foreign_map(&cache->foreign, cache_host(cache, index),
+                     first_gfn(cache, index), cache->table.pages,
+                     word & CHUNK_WRITABLE, error);
+    if (rc < 0) {
+        cache_count(&cache->counters.map_errors);
+        return rc;
+    }
+    key |= chunk_set_valid(&cache->table, index, error);
+    while (!chunk_swap(&cache->table, index, &word, key | (word & kept))) {
+    }
+    return first_error(cache, index, first, nr, error);
+}
+
 /* A page of [first, first + nr) was absent a moment ago. */
 static bool known_hole(struct xen_mapcache *cache, uint64_t index,
                        unsigned first, unsigned nr)

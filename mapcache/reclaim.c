@@ -5,6 +5,7 @@
 #include <errno.h>
 
 #include "mapcache/epoch.h"
+#include "mapcache/piece.h"
 #include "mapcache/probes.h"
 
 /* Mapped, but no longer to be used: retired, or of an older generation. */
@@ -214,19 +215,40 @@ void xen_mapcache_invalidate(struct xen_mapcache *cache)
 int xen_mapcache_invalidate_range(struct xen_mapcache *cache, uint64_t gpa,
                                   uint64_t len)
 {
-    uint64_t last;
+    int rc = check_range(cache, gpa, len);
 
-    if (len == 0)
-        return -EINVAL;
-    if (gpa > cache->size || len > cache->size - gpa)
-        return -ERANGE;
-    last = (gpa + len - 1) >> cache->shift;
+    if (rc)
+        return rc;
     PROBE_RANGE(invalidate, gpa, len);
     cache_count(&cache->counters.invalidates);
     pthread_mutex_lock(&cache->mutex);
-    expire_range(cache, gpa >> cache->shift, last + 1);
+    expire_range(cache, gpa >> cache->shift,
+                 ((gpa + len - 1) >> cache->shift) + 1);
     holes_forget(&cache->holes);
     cache_note_retired(cache);
     cache_synchronize_unlock(cache);
     return 0;
+}
+
+int xen_mapcache_replace(struct xen_mapcache *cache, uint64_t gpa, uint64_t len)
+{
+    int rc = xen_mapcache_invalidate_range(cache, gpa, len), error;
+    struct piece piece;
+    uint64_t done, n, word;
+
+    if (rc)
+        return rc;
+    pthread_mutex_lock(&cache->mutex);
+    for (done = 0; done < len; done += n) {
+        n = first_piece(cache, gpa + done, len - done, &piece);
+        word = chunk_load(&cache->table, piece.index);
+        if (!chunk_pins(word) || cache_is_current(cache, word))
+            continue;
+        error = cache_refill(cache, piece.index, piece.first, piece.nr);
+        /* A hole is the lesser evil: its chunk is there. */
+        if (error && (rc == 0 || rc == -EFAULT))
+            rc = error;
+    }
+    pthread_mutex_unlock(&cache->mutex);
+    return rc;
 }

@@ -15,7 +15,7 @@
  * on failure has changed nothing that a caller can see.
  *
  * Threads.  One thread owns the cache: it opens and closes it, and calls
- * xen_mapcache_invalidate*, xen_mapcache_reclaim.  Any number of threads,
+ * xen_mapcache_invalidate*, _replace and _reclaim.  Any number of threads,
  * the owner among them, look up, pin, unpin, read and write at the same time,
  * each between its own xen_mapcache_thread_online and _offline.  A thread goes
  * offline before it sleeps, because an invalidate, or a lookup of another
@@ -29,8 +29,8 @@
  * of type p2m_ram_ro (mod_l1_entry of arch/x86/mm.c and p2m_add_foreign of
  * arch/x86/mm/p2m.c do not look for it): to keep a ROM from ourselves it has to
  * be mapped read-only.  A chunk is that as long as only the _ro functions were
- * used on it.  For the first user who writes it is mapped again, for writing, at
- * the same address, and stays so until it is given back.
+ * used on it.  For the first user who writes it is mapped again, for writing,
+ * at the same address, and stays so until it is given back.
  *
  * The guest writes to the same memory at the same time.  Read a shared word
  * once, check the copy, use the copy.
@@ -169,6 +169,21 @@ int xen_mapcache_gpa(const struct xen_mapcache *cache, const void *host,
 void xen_mapcache_invalidate(struct xen_mapcache *cache);
 int xen_mapcache_invalidate_range(struct xen_mapcache *cache, uint64_t gpa,
                                   uint64_t len);
+
+/*
+ * The same as _range, and when this returns, what is pinned of these chunks
+ * shows the frames of this moment at the addresses that it had: for those who
+ * pin as long as a ring or a frame buffer lives, and who would keep others from
+ * a quarantined chunk.  From the call to the return nobody may touch pinned
+ * memory of the chunks; pins themselves are taken and given back as ever.
+ * -EFAULT: a pinned chunk has a page of the range that is not RAM and must not
+ *          be touched; all else was replaced.
+ * -ERANGE, -EINVAL: as xen_mapcache_lookup; nothing was done.
+ * other:   as xen_mapcache_lookup.  What is pinned may not be mapped at all:
+ *          unpin it, or replace it again, before it is touched.
+ */
+int xen_mapcache_replace(struct xen_mapcache *cache, uint64_t gpa,
+                         uint64_t len);
 
 /*
  * Unmap up to max_bytes of invalidated chunks (0: all that can go).  Returns

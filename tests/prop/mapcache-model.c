@@ -150,6 +150,7 @@ static void random_range(struct range *range)
         most = end - range->gpa;
     range->len = 1 + below(most);
     range->read_only = below(3) == 0;
+    range->host = NULL;
 }
 
 static void note_frames(struct range *range)
@@ -192,6 +193,8 @@ static bool same(const struct range *range, const uint8_t *host, size_t len)
 
         n = PAGE - gpa % PAGE;
         n = n < len - at ? n : len - at;
+        if (range->frames[gpa / PAGE - first] == FAKEXEN_NO_FRAME)
+            continue;
         if (memcmp(host + at,
                    &bytes[range->frames[gpa / PAGE - first]][gpa % PAGE], n))
             return false;
@@ -199,11 +202,12 @@ static bool same(const struct range *range, const uint8_t *host, size_t len)
     return true;
 }
 
-/* Write at host, and what is in from into the model. */
+/* Write at host, if not NULL, and what is in from into the model. */
 static void put(const struct range *range, uint8_t *host, const uint8_t *from,
                 size_t len)
 {
     uint64_t first = range->gpa / PAGE;
+    uint32_t frame;
     size_t at, n;
 
     for (at = 0; at < len; at += n) {
@@ -211,11 +215,13 @@ static void put(const struct range *range, uint8_t *host, const uint8_t *from,
 
         n = PAGE - gpa % PAGE;
         n = n < len - at ? n : len - at;
-        memcpy(&bytes[range->frames[gpa / PAGE - first]][gpa % PAGE], from + at,
-               n);
+        frame = range->frames[gpa / PAGE - first];
+        if (frame == FAKEXEN_NO_FRAME)
+            continue;
+        memcpy(&bytes[frame][gpa % PAGE], from + at, n);
+        if (host)
+            memcpy(host + at, from + at, n);
     }
-    if (host)
-        memcpy(host, from, len);
 }
 
 static const uint8_t *random_bytes(size_t len)
@@ -463,6 +469,49 @@ static void do_invalidate(unsigned page, unsigned nr)
     }
 }
 
+/* What a replace of range did to a pin. */
+static void replaced(const struct range *range, struct range *pin, bool failed)
+{
+    uint64_t page;
+
+    if (!pin->host || chunk_of(pin->gpa) > last_chunk(range) ||
+        last_chunk(pin) < chunk_of(range->gpa))
+        return;
+    if (failed) {
+        xen_mapcache_unpin(model.cache, pin->host, pin->len);
+        count_pin(pin, -1);
+        pin->host = NULL;
+        return;
+    }
+    for (page = page_of(pin->gpa); page <= page_of(pin->gpa + pin->len - 1);
+         page++) {
+        if (chunk_of(gpa_of((unsigned)page)) >= chunk_of(range->gpa) &&
+            chunk_of(gpa_of((unsigned)page)) <= last_chunk(range))
+            pin->frames[page - page_of(pin->gpa)] = model.frame[page];
+    }
+}
+
+static void do_replace(void)
+{
+    struct range range;
+    uint64_t first, last;
+    int rc;
+
+    forget_held(true);
+    random_range(&range);
+    rc = xen_mapcache_replace(model.cache, range.gpa, range.len);
+    judge_error(rc);
+    MUST(rc == 0 || rc == -ENOMEM ||
+         (rc == -EFAULT && whole(&range) < range.len && pinned(&range)));
+    for (unsigned i = 0; i < NR_PINS; i++)
+        replaced(&range, &model.pins[i], rc == -ENOMEM);
+    for (uint64_t i = chunk_of(range.gpa); i <= last_chunk(&range); i++)
+        model.quarantined[i] = false;
+    first = page_of(range.gpa);
+    last = page_of(range.gpa + range.len - 1);
+    memset(&model.came[first], 0, last - first + 1);
+}
+
 /* Frames of some pages go, or others come in their place. */
 static void do_change(void)
 {
@@ -591,6 +640,7 @@ enum {
     CHANGE,
     BALLOON_IN,
     INVALIDATE,
+    REPLACE,
     RECLAIM,
     ARM,
     STATS,
@@ -604,8 +654,9 @@ static const unsigned weights[NR_KINDS] = {
     [LOOKUP] = 12000, [PIN] = 9000,        [USE_PIN] = 3000,
     [READ] = 8000,    [WRITE] = 8000,      [QUIESCENT] = 6000,
     [CHANGE] = 1500,  [BALLOON_IN] = 1500, [INVALIDATE] = 500,
-    [RECLAIM] = 1500, [ARM] = 500,         [STATS] = 1000,
-    [OUTSIDE] = 500,  [CHECK] = 20,        [BURST] = 1,
+    [REPLACE] = 500,  [RECLAIM] = 1500,    [ARM] = 500,
+    [STATS] = 1000,   [OUTSIDE] = 500,     [CHECK] = 20,
+    [BURST] = 1,
 };
 
 static void step(void)
@@ -643,6 +694,9 @@ static void step(void)
         break;
     case INVALIDATE:
         do_invalidate((unsigned)below(NR_PAGES), 1);
+        break;
+    case REPLACE:
+        do_replace();
         break;
     case RECLAIM:
         do_reclaim();
