@@ -204,6 +204,70 @@ sees() {
 	[ "$cpus" = "$3" ] || fail "the guest sees $cpus processors of $3"
 }
 
+# Megabytes that Xen has left.
+free_mb() { xl info | awk '/^free_memory/ { print $3 }'; }
+
+# pages_of GUEST: pages that Xen charges to it.
+pages_of() {
+	xl debug-keys q
+	xl dmesg | awk -v head="General information for domain $(domid "$1"):" '
+	index($0, head) { here = 1 }
+	here && match($0, /nr_pages=[0-9]+/) {
+		pages = substr($0, RSTART + 9, RLENGTH - 9)
+		here = 0
+	}
+	END { print pages }'
+}
+
+# balloon GUEST MB: has the guest's balloon driver come to MB; how many kB it
+# then says that the guest has is left in $balloon_kb.
+balloon() {
+	balloon_kb=$(guest_ask "$1" "balloon 0" '^guest: balloon [0-9]' 60) || exit 1
+	x mem-set "$1" "$2" || fail "xl mem-set failed"
+	balloon_kb=$(guest_ask "$1" "balloon $balloon_kb" '^guest: balloon [0-9]' 200) || exit 1
+	note "the balloon of $1 left it $balloon_kb kB"
+}
+
+# stamp GUEST ROUND NR: the guest writes NR pages that walker_finds finds.
+stamp() { guest_ask "$1" "stamp $2 $3" '^guest: stamped' 120 >/dev/null; }
+
+# walker_start GUEST MB BUDGET: mapcache-walk in the background.
+walker_start() {
+	rm -f /run/walker.in
+	mkfifo /run/walker.in
+	mapcache-walk "$(domid "$1")" "$2" "$3" </run/walker.in \
+		>"$guests/walker.out" 2>&1 &
+	walker=$!
+	exec 3>/run/walker.in
+}
+
+# walker_ends: its input ends, it finds no fault and leaves nothing mapped.
+walker_ends() {
+	exec 3>&-
+	status=0
+	wait "$walker" || status=$?
+	note "the walker says:"
+	tail -n 40 "$guests/walker.out"
+	[ "$status" = 0 ] ||
+		fail "the walker ended with $status: $(tail -n 1 "$guests/walker.out")"
+}
+
+# Pages that its last walk found to be there.
+walker_pages() {
+	sed -n 's/^walk [0-9]*: \([0-9]*\) pages.*/\1/p' "$guests/walker.out" |
+		tail -n 1
+}
+
+# walker_finds GUEST ROUND NR: the walker finds each page of the round, and the
+# guest finds the walker's mark in each.
+walker_finds() {
+	echo "find $2 $3" >&3
+	within 120 grep -q "^found $3 of round $2\$" "$guests/walker.out" ||
+		fail "the walker says $(tail -n 1 "$guests/walker.out")"
+	seen=$(guest_ask "$1" "seen $2" '^guest: seen [0-9]' 60) || exit 1
+	[ "$seen" = "$3" ] || fail "the guest sees $seen marks of $3 in round $2"
+}
+
 byte_at() { od -An -t u1 -j "$2" -N 1 "$1" | tr -d ' '; }
 u32_at() { od -An -t u4 -j "$2" -N 4 "$1" | tr -d ' '; }
 put_u32() {
