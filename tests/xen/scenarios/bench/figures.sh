@@ -52,11 +52,11 @@ ready_ms() {
 
 memory_of() { awk -v k="$2:" '$1 == k { print $2 }' "/proc/$1/smaps_rollup"; }
 
-up_quickly() { grep -aq '^guest: userspace up' "$guests/bench.serial"; }
+up_quickly() { grep -aq '^guest: userspace up' "$guests/$1.serial"; }
 
 userspace() {
-	x create "$guests/bench.cfg" || fail "xl create failed"
-	until up_quickly; do
+	x create "$guests/$1.cfg" || fail "xl create failed"
+	until up_quickly "$1"; do
 		sleep 0.05
 		[ "$(now)" -lt "$give_up" ] || fail "the guest does not start"
 	done
@@ -100,18 +100,44 @@ migrating() {
 	figure guest.migrate.downtime "$(down_ms)" ms
 }
 
-one_round() {
-	guest_unfollow bench
-	rm -f "$guests"/bench.*
-	guest_config bench memory=$mb "device_model_override=\"$guests/dm-$1\""
-	guest_follow bench
+# starting NAME FIGURE DM [KEY=VALUE]...: a new guest, and what it took.
+starting() {
+	name=$1 called=$2 dm=$3
+	shift 3
+	guest_unfollow "$name"
+	rm -f "$guests/$name".*
+	guest_config "$name" memory=$mb \
+		"device_model_override=\"$guests/dm-$dm\"" "$@"
+	guest_follow "$name"
 	give_up=$(($(now) + 300 * PATIENCE))
-	timed userspace
-	figure guest.userspace "$ms" ms
-	count_now bench >/dev/null
-	limit guest.userspace "$(guest_ask bench started '^guest: started' 30 |
+	timed userspace "$name"
+	figure "$called" "$ms" ms
+	count_now "$name" >/dev/null
+	limit "$called" "$(guest_ask "$name" started '^guest: started' 30 |
 		tr -d .)0" "the guest's own start, by its clock"
+}
+
+# Half of the memory that it may have: the rest is populated on demand.
+on_demand() {
+	starting pod guest.userspace.pod "$1" maxmem=$((2 * mb))
+	x destroy pod
+}
+
+# What make bench measures without Xen.
+map_cache() {
+	mapcache-bench "$(domid bench)" >"$guests/mapcache" ||
+		fail "mapcache-bench failed"
+	while IFS=$(printf '\t') read -r name value unit why bound _; do
+		figure "$name" "$value" "$unit"
+		limit "$name" "$bound" "$why"
+	done <"$guests/mapcache"
+}
+
+one_round() {
+	on_demand "$1"
+	starting bench guest.userspace "$1"
 	processes
+	[ -n "$suffix" ] || map_cache
 	saving
 	migrating
 	x destroy bench
