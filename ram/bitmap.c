@@ -92,49 +92,57 @@ bool ram_bitmap_any(const struct ram_bitmap *bitmap)
     return false;
 }
 
+/* Found and not given away yet. */
+struct run {
+    uint64_t first, end; /* both 0: none */
+};
+
 struct take {
     struct ram_bitmap *bitmap;
     uint64_t first, end;
-    uint64_t run, run_end; /* found and not given away yet */
+    struct run run;
     ram_bitmap_fn *fn;
     void *opaque;
     int rc;
 };
 
-static void give(struct take *take)
+static void give(struct take *take, struct run run)
 {
-    uint64_t nr = take->run_end - take->run;
-
-    if (nr && take->fn && take->rc == 0)
-        take->rc = take->fn(take->run, nr, take->opaque);
-    if (nr && take->rc)
-        ram_bitmap_set(take->bitmap, take->run, nr);
-    take->run_end = take->run;
+    if (run.end == 0)
+        return;
+    if (take->rc == 0)
+        take->rc = take->fn(run.first, run.end - run.first, take->opaque);
+    if (take->rc)
+        ram_bitmap_set(take->bitmap, run.first, run.end - run.first);
 }
 
-static void take_bits(struct take *take, uint64_t word, uint64_t bits)
+/* The bits of a word go on from run, or begin others. */
+static inline struct run take_bits(struct take *take, struct run run,
+                                   uint64_t word, uint64_t bits)
 {
-    while (bits) {
-        unsigned low = (unsigned)__builtin_ctzll(bits);
-        uint64_t rest = ~(bits >> low), at = (word << SHIFT) + low;
-        unsigned nr = rest ? (unsigned)__builtin_ctzll(rest) : 64;
+    uint64_t at = word << SHIFT;
 
-        if (nr > 64 - low)
-            nr = 64 - low;
-        if (at != take->run_end || take->run == take->run_end) {
-            give(take);
-            take->run = at;
+    while (bits) {
+        unsigned low = (unsigned)__builtin_ctzll(bits), nr;
+
+        bits >>= low;
+        at += low;
+        nr = bits == ALL ? 64 : (unsigned)__builtin_ctzll(~bits);
+        if (at != run.end) {
+            give(take, run);
+            run.first = at;
         }
-        take->run_end = at + nr;
-        if (low + nr == 64)
-            break;
-        bits &= ALL << (low + nr);
+        at += nr;
+        run.end = at;
+        bits = nr == 64 ? 0 : bits >> nr;
     }
+    return run;
 }
 
 static void take_group(struct take *take, uint64_t group)
 {
     struct ram_bitmap *bitmap = take->bitmap;
+    struct run run = take->run;
     uint64_t bits;
 
     atomic_fetch_and(&bitmap->tops[group >> SHIFT],
@@ -143,8 +151,10 @@ static void take_group(struct take *take, uint64_t group)
     for (; bits; bits &= bits - 1) {
         uint64_t word = (group << SHIFT) + (unsigned)__builtin_ctzll(bits);
 
-        take_bits(take, word, atomic_exchange(&bitmap->words[word], 0));
+        run = take_bits(take, run, word,
+                        atomic_exchange(&bitmap->words[word], 0));
     }
+    take->run = run;
 }
 
 /* A group at an edge of the range; its bits in the levels above may stay. */
@@ -160,8 +170,9 @@ static void take_part(struct take *take, uint64_t group)
         if (word < take->first >> SHIFT || word > (take->end - 1) >> SHIFT)
             continue;
         mask = mask_of(word, take->first, take->end);
-        take_bits(take, word,
-                  atomic_fetch_and(&bitmap->words[word], ~mask) & mask);
+        take->run =
+            take_bits(take, take->run, word,
+                      atomic_fetch_and(&bitmap->words[word], ~mask) & mask);
     }
 }
 
@@ -179,13 +190,21 @@ static void take_top(struct take *take, uint64_t top, uint64_t bits)
     }
 }
 
+static int drop(uint64_t first, uint64_t nr, void *opaque)
+{
+    (void)first;
+    (void)nr;
+    (void)opaque;
+    return 0;
+}
+
 int ram_bitmap_take(struct ram_bitmap *bitmap, uint64_t first, uint64_t nr,
                     ram_bitmap_fn *fn, void *opaque)
 {
     struct take take = {
         .bitmap = bitmap,
         .first = first,
-        .fn = fn,
+        .fn = fn ? fn : drop,
         .opaque = opaque,
     };
     uint64_t group, last;
@@ -207,6 +226,6 @@ int ram_bitmap_take(struct ram_bitmap *bitmap, uint64_t first, uint64_t nr,
         if (take.rc)
             break;
     }
-    give(&take);
+    give(&take, take.run);
     return take.rc;
 }

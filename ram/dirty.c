@@ -162,28 +162,13 @@ void xen_ram_dirty_stop(struct xen_ram *ram, enum xen_ram_client client)
     atomic_fetch_and(&ram->dirty.clients, ~(1u << client));
 }
 
-struct taken {
-    xen_ram_dirty_fn *fn;
-    void *opaque;
-};
-
-static int hand_over(uint64_t first, uint64_t nr, void *opaque)
+int xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
+                       uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
+                       void *opaque)
 {
-    struct taken *taken = opaque;
-
-    taken->fn(first, nr, taken->opaque);
-    return 0;
-}
-
-void xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
-                        uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
-                        void *opaque)
-{
-    struct taken taken = {fn, opaque};
-
-    if (started(ram, client))
-        (void)ram_bitmap_take(&ram->dirty.bitmaps[client], gfn, nr, hand_over,
-                              &taken);
+    if (!started(ram, client))
+        return 0;
+    return ram_bitmap_take(&ram->dirty.bitmaps[client], gfn, nr, fn, opaque);
 }
 
 void ram_mark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr)

@@ -286,13 +286,15 @@ void xen_ram_mark_dirty(struct xen_ram *ram, uint64_t gpa, uint64_t len);
 
 /*
  * Give what is dirty of nr gfns from gfn on to fn, as runs upwards, neighbours
- * in one; it is clean then.  What was marked before this call is in it.  One
- * thread at a time takes for a client.  Costs what is dirty, not what there is.
+ * in one; it is clean then.  What was marked before this call is in it.  When
+ * fn returns other than 0 the take ends with that; its run and what follows
+ * stay dirty.  fn must not take itself.  One thread at a time takes for a
+ * client.  Costs what is dirty, not what there is.
  */
-typedef void xen_ram_dirty_fn(uint64_t gfn, uint64_t nr, void *opaque);
-void xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
-                        uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
-                        void *opaque);
+typedef int xen_ram_dirty_fn(uint64_t gfn, uint64_t nr, void *opaque);
+int xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
+                       uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
+                       void *opaque);
 
 /*
  * Start and stop XEN_RAM_MIGRATION.  While it is on, xen_ram_report_dirty tells

@@ -37,6 +37,8 @@ void bench_mapcache(void);
 void bench_mapcache_invalidate(void);
 void bench_mapcache_miss(void);
 void bench_ram(void);
+struct xen_mapcache;
+void bench_ram_dirty(struct xen_mapcache *cache); /* by bench_ram */
 void bench_migrate(void);
 
 #endif

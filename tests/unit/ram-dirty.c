@@ -136,13 +136,14 @@ struct taken {
     char text[512];
 };
 
-static void note_run(uint64_t gfn, uint64_t nr, void *opaque)
+static int note_run(uint64_t gfn, uint64_t nr, void *opaque)
 {
     struct taken *taken = opaque;
     size_t len = strlen(taken->text);
 
     snprintf(taken->text + len, sizeof(taken->text) - len, "%#lx+%lu ",
              (unsigned long)gfn, (unsigned long)nr);
+    return 0;
 }
 
 static const char *take(struct env *env, enum xen_ram_client client,
@@ -151,7 +152,8 @@ static const char *take(struct env *env, enum xen_ram_client client,
     static struct taken taken;
 
     taken.text[0] = '\0';
-    xen_ram_dirty_take(env->ram, client, gfn, nr, note_run, &taken);
+    assert_int_equal(
+        xen_ram_dirty_take(env->ram, client, gfn, nr, note_run, &taken), 0);
     return taken.text;
 }
 
