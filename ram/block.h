@@ -82,7 +82,9 @@ int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
 void ram_notify_added(struct xen_ram *ram, struct xen_ram_block *block);
 void ram_notify_removed(struct xen_ram *ram, struct xen_ram_block *block);
 int ram_notify_prepare(struct xen_ram *ram, struct xen_ram_block *block,
-                       uint64_t new_length);
+                       uint64_t new_length, char reason[XEN_RAM_REASON_MAX]);
+void ram_notify_abandoned(struct xen_ram *ram, struct xen_ram_block *block,
+                          uint64_t new_length);
 void ram_notify_resized(struct xen_ram *ram, struct xen_ram_block *block,
                         uint64_t old_length, uint64_t new_length);
 

@@ -45,18 +45,36 @@ void ram_notify_removed(struct xen_ram *ram, struct xen_ram_block *block)
             n->removed(block, n->opaque);
 }
 
-int ram_notify_prepare(struct xen_ram *ram, struct xen_ram_block *block,
-                       uint64_t new_length)
+/* To those before end; NULL: to all. */
+static void abandon(struct xen_ram *ram, struct xen_ram_block *block,
+                    uint64_t new_length, const struct xen_ram_notifier *end)
 {
-    int rc;
+    for (struct xen_ram_notifier *n = ram->notifiers; n != end; n = n->next)
+        if (n->abandoned)
+            n->abandoned(block, new_length, n->opaque);
+}
 
+int ram_notify_prepare(struct xen_ram *ram, struct xen_ram_block *block,
+                       uint64_t new_length, char reason[XEN_RAM_REASON_MAX])
+{
     for (struct xen_ram_notifier *n = ram->notifiers; n; n = n->next) {
-        rc = n->prepare_resize ? n->prepare_resize(block, new_length, n->opaque)
-                               : 0;
-        if (rc)
+        int rc = 0;
+
+        reason[0] = '\0';
+        if (n->prepare_resize)
+            rc = n->prepare_resize(block, new_length, reason, n->opaque);
+        if (rc) {
+            abandon(ram, block, new_length, n);
             return rc;
+        }
     }
     return 0;
+}
+
+void ram_notify_abandoned(struct xen_ram *ram, struct xen_ram_block *block,
+                          uint64_t new_length)
+{
+    abandon(ram, block, new_length, NULL);
 }
 
 void ram_notify_resized(struct xen_ram *ram, struct xen_ram_block *block,

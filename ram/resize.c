@@ -120,7 +120,7 @@ static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
     if (rc == 0)
         rc = memory_add(ram, block, from, to);
     if (rc)
-        return rc;
+        goto err_prepare;
     rc = clear_tail(ram, block, size);
     if (rc)
         goto err_memory;
@@ -129,6 +129,8 @@ static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
 
 err_memory:
     (void)memory_remove(ram, block, to, from);
+err_prepare:
+    ram_notify_abandoned(ram, block, to);
     return rc;
 }
 
@@ -148,13 +150,15 @@ static int shrink(struct xen_ram *ram, struct xen_ram_block *block,
 static int prepare(struct xen_ram *ram, struct xen_ram_block *block,
                    uint64_t size)
 {
-    int rc = ram_notify_prepare(ram, block, ram_round_up(size));
+    char reason[XEN_RAM_REASON_MAX];
+    int rc = ram_notify_prepare(ram, block, ram_round_up(size), reason);
 
     if (rc) {
         return ram_fail(ram, rc,
                         "block '%s': a user of it refuses to go from 0x%" PRIx64
                         " to 0x%" PRIx64 " bytes: %s",
-                        block->idstr, block->size, size, strerror(-rc));
+                        block->idstr, block->size, size,
+                        reason[0] ? reason : strerror(-rc));
     }
     return 0;
 }
@@ -217,10 +221,14 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
         rc = ram_check_gfns(ram, block, block->idstr, gfn, ram_round_up(size));
     if (rc == 0 && size != block->size)
         rc = prepare(ram, block, size);
-    if (rc == 0 && block->reapplied)
-        rc = give_back_type(ram, block);
     if (rc)
         return rc;
+    rc = block->reapplied ? give_back_type(ram, block) : 0;
+    if (rc) {
+        if (size != block->size)
+            ram_notify_abandoned(ram, block, ram_round_up(size));
+        return rc;
+    }
     if (block->gfn != XEN_RAM_NO_GFN)
         ram_forget(ram, block->gfn, block->used_length >> RAM_PAGE_SHIFT);
     if (gfn != XEN_RAM_NO_GFN)

@@ -86,17 +86,24 @@ typedef void xen_ram_resized_fn(struct xen_ram_block *block,
                                 void *opaque);
 
 /*
- * Two-phase notifier of a list.  prepare_resize may refuse with -errno, which
- * abandons the resize; resized then cannot fail.  Shrinking calls resized
- * before memory goes, growing calls it after memory is there.  A function that
- * is NULL is not called.  A late subscriber gets added for each block that is
- * there; removed is called once for each added.
+ * Two-phase notifier of a list.  prepare_resize may refuse with -errno and a
+ * reason, of XEN_RAM_REASON_MAX bytes and empty when called, that becomes part
+ * of xen_ram_error.  Whoever agreed is then told: resized, which cannot fail, or
+ * abandoned, when another refused or memory did not come.  Shrinking calls
+ * resized before memory goes, growing calls it after memory is there; memory
+ * that does not go is told as a second resized, back to the old length.
+ *
+ * A function that is NULL is not called.  A late subscriber gets added for each
+ * block that is there; removed is called once for each added.
  */
+#define XEN_RAM_REASON_MAX 128
 struct xen_ram_notifier {
     void (*added)(struct xen_ram_block *block, void *opaque);
     void (*removed)(struct xen_ram_block *block, void *opaque);
     int (*prepare_resize)(struct xen_ram_block *block, uint64_t new_length,
-                          void *opaque);
+                          char *reason, void *opaque);
+    void (*abandoned)(struct xen_ram_block *block, uint64_t new_length,
+                      void *opaque);
     void (*resized)(struct xen_ram_block *block, uint64_t old_length,
                     uint64_t new_length, void *opaque);
     void *opaque;

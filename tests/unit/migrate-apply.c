@@ -56,9 +56,10 @@ static void a_rom_that_the_guest_took_away_is_saved_without_sum(void **state)
 }
 
 static int refuse_resize(struct xen_ram_block *block, uint64_t new_length,
-                         void *opaque)
+                         char *reason, void *opaque)
 {
     (void)new_length;
+    (void)reason;
     return strcmp(xen_ram_idstr(block), opaque) == 0 ? -EBUSY : 0;
 }
 
