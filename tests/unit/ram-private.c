@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/unit/ram-env.h"
@@ -75,6 +76,72 @@ static bool vm_flag(const void *host, const char *flag)
     }
     fclose(smaps);
     return found;
+}
+
+/* "ac": Linux keeps memory for it, also where overcommit is off. */
+static void only_what_is_used_is_charged(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block = private(env, 4 * PAGE, UINT64_C(1) << 40);
+    uint8_t *host = xen_ram_host(block);
+
+    assert_true(vm_flag(host, " ac"));
+    assert_false(vm_flag(host + 4 * PAGE, " ac"));
+    assert_int_equal(xen_ram_resize(env->ram, block, 64 * PAGE), 0);
+    assert_true(vm_flag(host + 63 * PAGE, " ac"));
+    assert_false(vm_flag(host + 64 * PAGE, " ac"));
+    fill(env, block, 0, 64 * PAGE, 1);
+    assert_int_equal(xen_ram_resize(env->ram, block, PAGE), 0);
+    assert_true(vm_flag(host, " ac"));
+    assert_false(vm_flag(host + PAGE, " ac"));
+    assert_false(vm_flag(host + 63 * PAGE, " ac"));
+}
+
+static uint64_t data_kib(void)
+{
+    FILE *status = fopen("/proc/self/status", "r");
+    unsigned long long kib = 0;
+    char line[256];
+
+    assert_non_null(status);
+    while (fgets(line, sizeof(line), status))
+        (void)sscanf(line, "VmData: %llu", &kib);
+    fclose(status);
+    return kib;
+}
+
+/* Exit status of a child that may have 1 MiB of data more than now. */
+static int live_in_a_mebibyte(struct env *env)
+{
+    uint64_t bytes = (data_kib() << 10) + (1 << 20);
+    struct rlimit limit = {.rlim_cur = bytes, .rlim_max = bytes};
+    struct xen_ram_block *block = private(env, PAGE, UINT64_C(1) << 30);
+
+    if (setrlimit(RLIMIT_DATA, &limit))
+        return 1;
+    for (unsigned i = 0; i < 100; i++) {
+        if (xen_ram_resize(env->ram, block, 128 * PAGE))
+            return 2;
+        if (xen_ram_resize(env->ram, block, 1024 * PAGE) != -ENOMEM)
+            return 3;
+        if (xen_ram_size(block) != 128 * PAGE)
+            return 4;
+        if (xen_ram_resize(env->ram, block, PAGE))
+            return 5;
+    }
+    return 0;
+}
+
+static void a_tight_limit_holds_what_is_used_and_no_more(void **state)
+{
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(live_in_a_mebibyte(*state));
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
 }
 
 static void memory_that_grows_gets_the_advice_again(void **state)
@@ -155,6 +222,8 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         RAM_TEST(private_memory_ends_at_used_length),
         RAM_TEST(private_growth_can_fail_and_changes_nothing),
+        RAM_TEST(only_what_is_used_is_charged),
+        RAM_TEST(a_tight_limit_holds_what_is_used_and_no_more),
         RAM_TEST(memory_that_grows_gets_the_advice_again),
         RAM_TEST(a_block_can_be_memory_of_the_caller),
     };
