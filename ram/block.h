@@ -72,6 +72,9 @@ int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
 /* The map cache forgets nr pages from gfn and gives their frames back. */
 void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 
+/* Is there no page now?  What the map cache knows must be fresh. */
+bool ram_is_hole(struct xen_ram *ram, uint64_t gfn);
+
 /* type.c */
 int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
                  uint64_t gfn, uint64_t nr);

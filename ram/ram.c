@@ -128,6 +128,14 @@ int ram_check_gfns(struct xen_ram *ram, const struct xen_ram_block *block,
     return 0;
 }
 
+bool ram_is_hole(struct xen_ram *ram, uint64_t gfn)
+{
+    uint8_t byte;
+
+    return xen_mapcache_read(ram->cache, gfn << RAM_PAGE_SHIFT, &byte, 1,
+                             NULL) == -EFAULT;
+}
+
 void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
 {
     /* The range was checked against the window. */

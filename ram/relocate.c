@@ -25,14 +25,6 @@ static int move(struct xen_ram *ram, uint64_t from, uint64_t to, uint64_t nr)
     return 0;
 }
 
-static bool is_hole(struct xen_ram *ram, uint64_t gfn)
-{
-    uint8_t byte;
-
-    return xen_mapcache_read(ram->cache, gfn << RAM_PAGE_SHIFT, &byte, 1,
-                             NULL) == -EFAULT;
-}
-
 /*
  * A failed call has moved pages up to some point.  Those are the ones that left
  * a hole behind; a page that did not move must not be overwritten.
@@ -41,7 +33,7 @@ static void move_back(struct xen_ram *ram, uint64_t from, uint64_t to,
                       uint64_t nr)
 {
     ram_forget(ram, from, nr);
-    for (uint64_t i = 0; i < nr && is_hole(ram, from + i); i++)
+    for (uint64_t i = 0; i < nr && ram_is_hole(ram, from + i); i++)
         if (move(ram, to + i, from + i, 1))
             break;
 }

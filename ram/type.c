@@ -12,6 +12,26 @@
 /* The number of pages is 32 bits wide in the call. */
 #define TYPE_BATCH (UINT64_C(1) << 20)
 
+/*
+ * A guest may have given pages of the range back.  Xen stops at a hole and says
+ * -EINVAL; halving finds it, and what is not there needs no type.
+ */
+static int set_range(struct xen_ram *ram, hvmmem_type_t type, uint64_t gfn,
+                     uint64_t nr)
+{
+    int rc = 0;
+
+    if (xendevicemodel_set_mem_type(ram->device, (domid_t)ram->domid, type, gfn,
+                                    (uint32_t)nr))
+        rc = errno ? -errno : -EIO;
+    if (rc != -EINVAL)
+        return rc;
+    if (nr == 1)
+        return ram_is_hole(ram, gfn) ? 0 : rc;
+    rc = set_range(ram, type, gfn, nr / 2);
+    return rc ? rc : set_range(ram, type, gfn + nr / 2, nr - nr / 2);
+}
+
 static int set_type(struct xen_ram *ram, const struct xen_ram_block *block,
                     hvmmem_type_t type, uint64_t gfn, uint64_t nr)
 {
@@ -20,9 +40,8 @@ static int set_type(struct xen_ram *ram, const struct xen_ram_block *block,
 
     for (uint64_t done = 0; done < nr; done += n) {
         n = nr - done < TYPE_BATCH ? nr - done : TYPE_BATCH;
-        if (xendevicemodel_set_mem_type(ram->device, (domid_t)ram->domid, type,
-                                        gfn + done, (uint32_t)n)) {
-            rc = errno ? -errno : -EIO;
+        rc = set_range(ram, type, gfn + done, n);
+        if (rc) {
             return ram_fail(ram, rc,
                             "block '%s': cannot make gfns 0x%" PRIx64
                             " to 0x%" PRIx64 " %s: %s",

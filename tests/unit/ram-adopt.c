@@ -119,6 +119,32 @@ static void a_type_goes_with_the_block_that_set_it(void **state)
     assert_types(BAR, 4, FAKEXEN_RAM_RW);
 }
 
+static void pages_that_the_guest_gave_back_need_no_type(void **state)
+{
+    static const uint64_t gone[] = {0, 5, 6, 15};
+    struct env *env = *state;
+    struct xen_ram_block *rom = loading(env, "rom", HOME, 16 * PAGE, 0);
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 16), 0);
+    for (size_t i = 0; i < NR(gone); i++)
+        fakexen_balloon_out(DOMID, BAR + gone[i], 1);
+    assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 16 * PAGE), 0);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
+    for (uint64_t i = 0; i < 16; i++) {
+        bool hole = i == 0 || i == 5 || i == 6 || i == 15;
+
+        assert_int_equal(fakexen_type(DOMID, BAR + i),
+                         hole ? FAKEXEN_HOLE : FAKEXEN_RAM_RO);
+    }
+    /* All of them, and a call that fails for another reason. */
+    fakexen_balloon_out(DOMID, BAR, 16);
+    xen_mapcache_invalidate(env->cache);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
+    fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, EPERM);
+    assert_int_equal(xen_ram_reapply(env->ram, rom), -EPERM);
+    fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, 0);
+}
+
 /* Headroom may be there once: it belongs to nobody until somebody grows. */
 static void blocks_lie_as_close_as_their_pages(void **state)
 {
@@ -151,6 +177,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         RAM_TEST(restored_pages_are_adopted_and_not_touched),
         RAM_TEST(a_type_goes_with_the_block_that_set_it),
+        RAM_TEST(pages_that_the_guest_gave_back_need_no_type),
         RAM_TEST(blocks_lie_as_close_as_their_pages),
     };
 
