@@ -132,7 +132,7 @@ static void access_write(struct machine *machine, const struct request *request,
 
 /*
  * One element of a string instruction whose other side is guest memory.  A
- * hole there reads as ones and swallows writes.
+ * hole there reads as ones and swallows writes, as a ROM does.
  */
 static void move_element(struct machine *machine, const struct request *request,
                          uint64_t addr, uint64_t gpa)
@@ -141,9 +141,7 @@ static void move_element(struct machine *machine, const struct request *request,
 
     if (request->is_read) {
         value = access_read(machine, request, addr);
-        if (xen_mapcache_write(machine->cache, gpa, &value, request->size,
-                               NULL) == 0)
-            xen_ram_mark_dirty(machine->ram, gpa, request->size);
+        (void)xen_ram_guest_write(machine->ram, gpa, &value, request->size);
     } else {
         value = UINT64_MAX;
         xen_mapcache_read(machine->cache, gpa, &value, request->size, NULL);
@@ -154,8 +152,8 @@ static void move_element(struct machine *machine, const struct request *request,
 /* Ports stay, memory moves with the direction flag; so does guest memory. */
 static void handle_access(struct machine *machine, struct request *request)
 {
-    int64_t step = request->backwards ? -(int64_t)request->size
-                                      : (int64_t)request->size;
+    int64_t step =
+        request->backwards ? -(int64_t)request->size : (int64_t)request->size;
     int64_t addr_step = request->type == IOREQ_TYPE_PIO ? 0 : step;
     uint64_t addr = request->addr, gpa = request->data;
 
@@ -181,8 +179,8 @@ static void handle_config(struct machine *machine, struct request *request)
     if (request->is_ptr || !ours)
         request->data = UINT64_MAX;
     else if (request->is_read)
-        request->data = pci_config_read(machine, (uint8_t)sbdf, offset,
-                                        request->size);
+        request->data =
+            pci_config_read(machine, (uint8_t)sbdf, offset, request->size);
     else
         pci_config_write(machine, (uint8_t)sbdf, offset, request->size,
                          (uint32_t)request->data);
@@ -377,8 +375,8 @@ int ioreq_start(struct machine *machine, struct ioreq_server **out)
     ret = bind_vcpus(server);
     if (ret)
         goto err_disable;
-    ret = uv_poll_init(machine->loop, &server->poll,
-                       xen_evtchn_fd(machine->xen));
+    ret =
+        uv_poll_init(machine->loop, &server->poll, xen_evtchn_fd(machine->xen));
     if (ret) {
         log_error("cannot watch event channels: %s", uv_strerror(ret));
         goto err_disable;

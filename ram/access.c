@@ -3,6 +3,7 @@
 #include "ram/block.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -60,6 +61,34 @@ int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
     }
     rc = xen_mapcache_write(ram->cache, place.gpa, buf, len, &done);
     xen_ram_mark_dirty(ram, place.gpa, done);
+    return rc;
+}
+
+static bool touches_rom(const struct xen_ram *ram, uint64_t gpa, size_t len)
+{
+    for (const struct xen_ram_block *b = ram->blocks; b; b = b->next) {
+        uint64_t start = b->gfn << RAM_PAGE_SHIFT;
+
+        if (!(b->flags & XEN_RAM_ROM) || b->gfn == XEN_RAM_NO_GFN)
+            continue;
+        if (gpa < start ? len > start - gpa : gpa - start < b->used_length)
+            return true;
+    }
+    return false;
+}
+
+int xen_ram_guest_write(struct xen_ram *ram, uint64_t gpa, const void *buf,
+                        size_t len)
+{
+    size_t done = 0;
+    int rc;
+
+    if (len == 0)
+        return 0;
+    if (touches_rom(ram, gpa, len))
+        return -EROFS;
+    rc = xen_mapcache_write(ram->cache, gpa, buf, len, &done);
+    xen_ram_mark_dirty(ram, gpa, done);
     return rc;
 }
 

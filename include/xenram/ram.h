@@ -230,6 +230,15 @@ int xen_ram_read(struct xen_ram *ram, struct xen_ram_block *block,
 int xen_ram_write(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t offset, const void *buf, size_t len);
 
+/*
+ * Write to the guest because the guest told a device to.  Its ROMs stay as they
+ * are, and what was written is marked dirty.  The list needs a map cache.
+ * -EROFS: some of it is a ROM; nothing was written.
+ * other:  as xen_mapcache_write; what comes before the fault was written.
+ */
+int xen_ram_guest_write(struct xen_ram *ram, uint64_t gpa, const void *buf,
+                        size_t len);
+
 /* Host address of a private or file-backed block, NULL for the others. */
 void *xen_ram_host(const struct xen_ram_block *block);
 /* File of a file-backed block, NULL for the others. */

@@ -388,6 +388,46 @@ static void a_saved_guest_keeps_the_length_of_its_rom(void **state)
     in_child(renegotiate);
 }
 
+/* String input: the processor may not write a ROM, a device could. */
+static void read_into(uint64_t gpa)
+{
+    struct fakexen_io io = {.addr = 0x71,
+                            .read = true,
+                            .size = 1,
+                            .data = gpa,
+                            .count = 8,
+                            .data_is_ptr = true};
+
+    CHECK_EQUAL(fakexen_io(SOURCE, &io), 0);
+}
+
+static void write_rom(void)
+{
+    const char *kernel = scratch("kernel");
+    const char *extra[] = {"-kernel", kernel, NULL};
+    uint8_t before[16], after[16];
+    struct dm dm;
+
+    write_kernel(kernel, 8192);
+    begin(&dm, extra);
+    place_rom(SOURCE, 0xf3000000);
+    fakexen_peek(SOURCE, 0xf3000000, before, sizeof(before));
+    set_cmos(SOURCE, 0x40, 0x99);
+    read_into(0xf3000000);
+    read_into(0x100000);
+    fakexen_peek(SOURCE, 0xf3000000, after, sizeof(after));
+    CHECK(memcmp(before, after, sizeof(before)) == 0);
+    fakexen_peek(SOURCE, 0x100000, after, 8);
+    CHECK(after[0] == 0x99 && after[7] == 0x99);
+    dm_end(&dm);
+}
+
+static void a_guest_cannot_have_a_device_write_its_rom(void **state)
+{
+    (void)state;
+    in_child(write_rom);
+}
+
 /* ---- when memory is taken --------------------------------------------- */
 
 static unsigned restricted, late;
@@ -461,6 +501,7 @@ int main(void)
         cmocka_unit_test(the_rom_has_the_length_that_was_asked_for),
         cmocka_unit_test(lengths_that_cannot_be_stop_the_start),
         cmocka_unit_test(a_saved_guest_keeps_the_length_of_its_rom),
+        cmocka_unit_test(a_guest_cannot_have_a_device_write_its_rom),
         cmocka_unit_test(all_memory_is_there_before_rights_go),
     };
 

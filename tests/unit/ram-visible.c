@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "tests/unit/ram-env.h"
 
@@ -117,6 +118,54 @@ static void a_rom_is_read_only_for_the_guest_alone(void **state)
     assert_types(HOME, 5, FAKEXEN_HOLE);
     assert_filled(env, rom, 0, 2 * PAGE, 0x55);
     assert_filled(env, rom, 2 * PAGE, 3 * PAGE, 0);
+}
+
+static void what_a_guest_tells_a_device_to_write_spares_roms(void **state)
+{
+    static const struct {
+        uint64_t offset; /* from the page before the ROM */
+        size_t len;
+        int rc;
+    } cases[] = {
+        {0, PAGE, 0},
+        {PAGE - 8, 8, 0},
+        {PAGE - 8, 9, -EROFS},
+        {PAGE, 1, -EROFS},
+        {3 * PAGE - 1, 1, -EROFS},
+        {3 * PAGE, 1, -EFAULT},
+        {0, 4 * PAGE, -EROFS},
+        {0, 0, 0},
+    };
+    static uint8_t bytes[4 * PAGE];
+    struct env *env = *state;
+    struct xen_ram_block *rom = visible(env, "rom", XEN_RAM_ROM, 2 * PAGE);
+
+    memset(bytes, 0x99, sizeof(bytes));
+    assert_int_equal(fakexen_balloon_in(DOMID, HOME - 1, 1), 0);
+    for (size_t i = 0; i < NR(cases); i++)
+        assert_int_equal(
+            xen_ram_guest_write(env->ram, (HOME - 1) * PAGE + cases[i].offset,
+                                bytes, cases[i].len),
+            cases[i].rc);
+    assert_filled(env, rom, 0, 2 * PAGE, 0);
+}
+
+static void a_write_that_meets_a_hole_is_dirty_up_to_there(void **state)
+{
+    struct env *env = *state;
+    uint8_t bytes[2 * PAGE] = {1};
+
+    visible(env, "v", 0, PAGE);
+    fakexen_set_log_dirty(DOMID, true);
+    assert_int_equal(xen_ram_log_dirty(env->ram, true), 0);
+    assert_int_equal(
+        xen_ram_guest_write(env->ram, HOME * PAGE, bytes, 2 * PAGE), -EFAULT);
+    fakexen_clear_dirty(DOMID);
+    /* Above it there is a page, so that Xen listens. */
+    assert_int_equal(fakexen_balloon_in(DOMID, HOME + 9, 1), 0);
+    assert_int_equal(xen_ram_report_dirty(env->ram), 0);
+    assert_int_equal(fakexen_dirty_count(DOMID), 1);
+    assert_true(fakexen_dirty(DOMID, HOME));
 }
 
 static void a_page_that_refuses_changes_nothing(void **state)
@@ -251,6 +300,8 @@ int main(void)
         RAM_TEST(where_no_large_extent_is_left_pages_do),
         RAM_TEST(a_guest_without_room_is_told_so),
         RAM_TEST(a_rom_is_read_only_for_the_guest_alone),
+        RAM_TEST(what_a_guest_tells_a_device_to_write_spares_roms),
+        RAM_TEST(a_write_that_meets_a_hole_is_dirty_up_to_there),
         RAM_TEST(a_page_that_refuses_changes_nothing),
         RAM_TEST(a_failed_shrink_keeps_the_length),
         RAM_TEST(a_shrink_passes_over_pages_that_the_guest_took),
