@@ -25,7 +25,8 @@ struct xen_ram_block {
     void *host;    /* of private and file-backed blocks */
     bool borrowed; /* the memory is the caller's */
     struct ram_file file;
-    bool reapplied; /* adopted pages got the type of the block */
+    bool adopted;   /* the pages at gfn are the toolstack's doing */
+    bool reapplied; /* and got the type of the block */
     xen_ram_resized_fn *resized;
     void *opaque;
     struct xen_ram_block *next;

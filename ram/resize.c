@@ -216,6 +216,13 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                         "block '%s' is the guest's: the list needs a map cache",
                         block->idstr);
     }
+    if (block->gfn != XEN_RAM_NO_GFN && !block->adopted) {
+        return ram_fail(ram, -EINVAL,
+                        "block '%s' has pages at gfn 0x%" PRIx64
+                        " and cannot take over others: allocate it while "
+                        "loading",
+                        block->idstr, block->gfn);
+    }
     rc = check_size(ram, block, size);
     if (rc == 0 && gfn != XEN_RAM_NO_GFN)
         rc = ram_check_gfns(ram, block, block->idstr, gfn, ram_round_up(size));
@@ -234,6 +241,7 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
     if (gfn != XEN_RAM_NO_GFN)
         ram_forget(ram, gfn, ram_round_up(size) >> RAM_PAGE_SHIFT);
     block->gfn = gfn;
+    block->adopted = gfn != XEN_RAM_NO_GFN;
     if (size != block->size)
         set_size(ram, block, size);
     return 0;

@@ -213,6 +213,7 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
  * With gfn XEN_RAM_NO_GFN adopt takes both back: the pages are as the toolstack
  * left them, and the block has no place again.
  * -EPERM:  phase is not LOADING.
+ * -EINVAL: not a guest-visible block, or one that was populated here.
  * -EEXIST: as xen_ram_relocate.
  * other:   as xen_ram_resize.
  */

@@ -119,6 +119,20 @@ static void a_type_goes_with_the_block_that_set_it(void **state)
     assert_types(BAR, 4, FAKEXEN_RAM_RW);
 }
 
+static void a_block_with_pages_of_its_own_takes_over_none(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *v = visible(env, "v", 0, 2 * PAGE);
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 2), 0);
+    xen_ram_set_phase(env->ram, XEN_RAM_LOADING);
+    assert_int_equal(xen_ram_adopt(env->ram, v, BAR, 2 * PAGE), -EINVAL);
+    assert_error_says(env, "has pages at gfn 0xf0000");
+    assert_int_equal(xen_ram_gfn(v), HOME);
+    xen_ram_free(env->ram, v);
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 2);
+}
+
 static void pages_that_the_guest_gave_back_need_no_type(void **state)
 {
     static const uint64_t gone[] = {0, 5, 6, 15};
@@ -177,6 +191,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         RAM_TEST(restored_pages_are_adopted_and_not_touched),
         RAM_TEST(a_type_goes_with_the_block_that_set_it),
+        RAM_TEST(a_block_with_pages_of_its_own_takes_over_none),
         RAM_TEST(pages_that_the_guest_gave_back_need_no_type),
         RAM_TEST(blocks_lie_as_close_as_their_pages),
     };
