@@ -225,7 +225,7 @@ static int check_overlaps(struct pairs *pairs, char *error)
         const struct ownership_record *record = pairs->pair[i].record;
 
         if (record->gfn == XEN_RAM_NO_GFN)
-            break;
+            break; /* and all that follow */
         if (low &&
             record->gfn - low->gfn < low->used_length / XEN_RAM_PAGE_SIZE)
             return migrate_error(
