@@ -109,7 +109,10 @@ struct xen_migrate_options {
 
 /*
  * Write the state to fd from its current position and cut the file off behind
- * it.  options may be NULL.
+ * it.  options may be NULL.  Private blocks must not be written meanwhile.
+ * -EINVAL: a table contradicts itself, a device is there twice, or a block has
+ *          a name that cannot be written.
+ * -ENOMEM.
  * -EFBIG, -ENOSPC, -EIO, …: what the write gave.
  */
 int xen_migrate_save(struct xen_ram *ram,
@@ -120,7 +123,8 @@ int xen_migrate_save(struct xen_ram *ram,
 /*
  * Read fd to its end and apply the state.  The RAM list must be in phase
  * LOADING and hold the blocks that this program would have; bytes behind the
- * end of the stream are ignored.
+ * end of the stream are ignored.  Takes as much memory as private blocks have,
+ * and at most 2 MiB more, until it returns.
  * -EBADMSG: damaged: wrong magic, cut short, sum differs, a length too large.
  * -ENOTSUP: a section, version, kind or name that this program does not know.
  * -EINVAL:  blocks or devices do not fit: missing, unknown, twice, lengths.

@@ -261,7 +261,7 @@ static void log_much(void)
         sched_yield();
     qmp_do(&peer, "stop", NULL);
     CHECK_EQUAL(fakexen_dirty_count(SOURCE), 300);
-    quit_dm(&dm, &peer);
+    quit(&dm, &peer);
     check_nothing_left();
 }
 
