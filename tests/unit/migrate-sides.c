@@ -301,6 +301,7 @@ static uint32_t sum_guest(uint32_t domid)
     for (uint64_t gfn = 0; gfn < HIGH_GFN_END; gfn = next_page(domid, gfn)) {
         const uint8_t type = (uint8_t)fakexen_type(domid, gfn);
 
+        sum = libdeflate_crc32(sum, &gfn, sizeof(gfn));
         sum = libdeflate_crc32(sum, &type, 1);
         sum = libdeflate_crc32(sum, fakexen_host(domid, gfn), PAGE);
     }
@@ -316,7 +317,6 @@ void side_snapshot(const struct side *side, struct snapshot *snapshot)
     snapshot->private_size = xen_ram_size(side->private);
     snapshot->private_sum = libdeflate_crc32(
         0, xen_ram_host(side->private), xen_ram_used_length(side->private));
-    snapshot->guest_pages = fakexen_tot_pages(side->domid);
     snapshot->guest_sum = sum_guest(side->domid);
 }
 

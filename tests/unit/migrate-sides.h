@@ -84,7 +84,6 @@ void sides_fini(struct side *source, struct side *target);
 struct snapshot {
     struct uart uarts[2];
     uint64_t rom_gfn, rom_size, private_size;
-    uint64_t guest_pages;
     uint32_t private_sum, guest_sum;
 };
 void side_snapshot(const struct side *side, struct snapshot *snapshot);
