@@ -269,7 +269,8 @@ static bool quarantined(const struct range *range)
 static void quarantine(uint64_t first, uint64_t last)
 {
     for (uint64_t i = first; i <= last && i < NR_CHUNKS; i++)
-        model.quarantined[i] = model.chunk_pins[i] > 0;
+        if (model.chunk_pins[i])
+            model.quarantined[i] = true;
 }
 
 /* ---- what a call gave ------------------------------------------------- */

@@ -111,6 +111,23 @@ static void an_idle_cache_of_1_TiB_takes_few_pages(void **state)
     xen_mapcache_reclaim(cache, 0);
     assert_true(resident_pages() < before + 16);
 }
+
+/* Each in a page of its own of a table that has a word for each chunk. */
+static void holes_that_a_guest_points_at_take_no_memory(void **state)
+{
+    struct xen_mapcache *cache;
+    uint64_t before;
+
+    assert_int_equal(xen_mapcache_open(DOMID, NULL, &cache), 0);
+    *state = cache;
+    assert_int_equal(guest_shown(cache, PAGES), -EFAULT);
+    resident_pages();
+    before = resident_pages();
+    for (uint64_t gpa = UINT64_C(1) << 32; gpa < UINT64_C(1) << 40;
+         gpa += UINT64_C(512) << 20)
+        assert_int_equal(guest_shown(cache, gpa / PAGE), -EFAULT);
+    assert_true(resident_pages() < before + 64);
+}
 #endif
 
 static void a_range_outside_is_refused(void **state)
@@ -325,6 +342,7 @@ int main(void)
 #if !defined(__SANITIZE_THREAD__)
         GUEST_ALONE(defaults_and_close_of_null_work),
         GUEST_ALONE(an_idle_cache_of_1_TiB_takes_few_pages),
+        GUEST_ALONE(holes_that_a_guest_points_at_take_no_memory),
 #endif
         GUEST_WITH_CACHE(a_range_outside_is_refused),
         GUEST_WITH_CACHE(a_range_over_chunks_is_one_pointer),
