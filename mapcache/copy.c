@@ -8,6 +8,61 @@
 #include "mapcache/cache.h"
 #include "mapcache/piece.h"
 
+/*
+ * What is a word in the guest is one access, so that it is neither torn nor
+ * read twice; memcpy promises neither.
+ */
+union word {
+    uint8_t u8;
+    uint16_t u16;
+    uint32_t u32;
+    uint64_t u64;
+};
+
+static bool is_word(const void *guest, uint64_t len)
+{
+    return len <= sizeof(union word) && (len & (len - 1)) == 0 &&
+           ((uintptr_t)guest & (len - 1)) == 0;
+}
+
+static void copy_in(void *to, const void *guest, uint64_t len)
+{
+    union word word;
+
+    if (!is_word(guest, len)) {
+        memcpy(to, guest, len);
+        return;
+    }
+    if (len == 8)
+        word.u64 = *(const volatile uint64_t *)guest;
+    else if (len == 4)
+        word.u32 = *(const volatile uint32_t *)guest;
+    else if (len == 2)
+        word.u16 = *(const volatile uint16_t *)guest;
+    else
+        word.u8 = *(const volatile uint8_t *)guest;
+    memcpy(to, &word, len);
+}
+
+static void copy_out(void *guest, const void *from, uint64_t len)
+{
+    union word word;
+
+    if (!is_word(guest, len)) {
+        memcpy(guest, from, len);
+        return;
+    }
+    memcpy(&word, from, len);
+    if (len == 8)
+        *(volatile uint64_t *)guest = word.u64;
+    else if (len == 4)
+        *(volatile uint32_t *)guest = word.u32;
+    else if (len == 2)
+        *(volatile uint16_t *)guest = word.u16;
+    else
+        *(volatile uint8_t *)guest = word.u8;
+}
+
 /* Copy within one page that cannot be shown in the window now. */
 static int copy_aside(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
                       const uint8_t *out, size_t len)
@@ -24,9 +79,9 @@ static int copy_aside(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
         return rc;
     }
     if (in)
-        memcpy(in, (uint8_t *)page + gpa % PAGE, len);
+        copy_in(in, (uint8_t *)page + gpa % PAGE, len);
     else
-        memcpy((uint8_t *)page + gpa % PAGE, out, len);
+        copy_out((uint8_t *)page + gpa % PAGE, out, len);
     foreign_page_unmap(&cache->foreign, page);
     return 0;
 }
@@ -57,9 +112,9 @@ static int64_t copy_some(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
             return rc;
     }
     if (in)
-        memcpy(in, cache->window + gpa, n);
+        copy_in(in, cache->window + gpa, n);
     else
-        memcpy(cache->window + gpa, out, n);
+        copy_out(cache->window + gpa, out, n);
     return (int64_t)n;
 }
 

@@ -145,7 +145,8 @@ void xen_mapcache_unpin(struct xen_mapcache *cache, const void *host,
  * Copy len bytes out of or into the guest.  Goes as far as it can: on failure
  * *done (may be NULL) says how many bytes were copied before the page that is
  * at fault, with the errors of xen_mapcache_lookup.  A write never reaches
- * frames that an invalidate took away.
+ * frames that an invalidate took away.  1, 2, 4 or 8 bytes that are aligned in
+ * the guest are one access of it.
  */
 int xen_mapcache_read(struct xen_mapcache *cache, uint64_t gpa, void *buf,
                       size_t len, size_t *done);

@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -112,6 +114,31 @@ static void an_idle_cache_of_1_TiB_takes_few_pages(void **state)
     assert_true(resident_pages() < before + 16);
 }
 
+static void a_guest_of_16_TiB_costs_what_it_touches(void **state)
+{
+    static const struct xen_mapcache_options options = {.window = UINT64_C(16)
+                                                                  << 40};
+    /* As far up as a frame can be here, and at the end of the window. */
+    const uint64_t high = (UINT64_C(1) << 28) - 1;
+    const uint64_t last = (options.window - 1) / PAGE;
+    struct xen_mapcache *cache;
+    uint64_t before;
+
+    assert_int_equal(fakexen_balloon_in(DOMID, high, 1), 0);
+    fakexen_poke(DOMID, high * PAGE, &high, 4);
+    resident_pages();
+    before = resident_pages();
+    assert_int_equal(xen_mapcache_open(DOMID, &options, &cache), 0);
+    *state = cache;
+    assert_int_equal(guest_shown(cache, high), high);
+    assert_int_equal(guest_shown(cache, last), -EFAULT);
+    assert_int_equal(guest_shown(cache, last + 1), -ERANGE);
+    xen_mapcache_invalidate(cache);
+    xen_mapcache_reclaim(cache, 0);
+    assert_int_equal(fakexen_mappings(), 0);
+    assert_true(resident_pages() < before + 64);
+}
+
 /* Each in a page of its own of a table that has a word for each chunk. */
 static void holes_that_a_guest_points_at_take_no_memory(void **state)
 {
@@ -218,6 +245,82 @@ static void copies_cross_chunks(void **state)
     assert_int_equal(xen_mapcache_read(cache, gpa, in, sizeof(in), &done), 0);
     assert_int_equal(done, sizeof(in));
     assert_memory_equal(in, out, sizeof(in));
+}
+
+struct toggler {
+    volatile uint64_t *word;
+    atomic_bool stop;
+    bool torn;
+};
+
+/* The guest writes all bits of a word, or none, and looks for the same. */
+static void *toggle(void *opaque)
+{
+    struct toggler *toggler = opaque;
+    uint64_t value;
+
+    while (!atomic_load(&toggler->stop)) {
+        toggler->word[0] = ~toggler->word[0];
+        value = toggler->word[1];
+        toggler->torn |= value != 0 && value != UINT64_MAX;
+    }
+    return NULL;
+}
+
+static void a_word_of_the_guest_is_one_access(void **state)
+{
+    struct xen_mapcache *cache = *state;
+    const uint64_t gpa = 0x300000;
+    struct toggler toggler = {.word = fakexen_host(DOMID, gpa / PAGE)};
+    /* Beside the alignment of a word, which is the caller's business. */
+    uint8_t buffer[9] = {0};
+    pthread_t thread;
+    uint64_t value;
+
+    fakexen_poke(DOMID, gpa, (uint64_t[2]){0}, 16);
+    assert_int_equal(pthread_create(&thread, NULL, toggle, &toggler), 0);
+    for (unsigned i = 0; i < 300000; i++) {
+        if (xen_mapcache_read(cache, gpa, buffer + 1, 8, NULL))
+            fail_msg("read %u failed", i);
+        memcpy(&value, buffer + 1, sizeof(value));
+        if (value != 0 && value != UINT64_MAX)
+            fail_msg("read %u saw %#llx", i, (unsigned long long)value);
+        memset(buffer + 1, i % 2 ? 0xff : 0, 8);
+        if (xen_mapcache_write(cache, gpa + 8, buffer + 1, 8, NULL))
+            fail_msg("write %u failed", i);
+    }
+    atomic_store(&toggler.stop, true);
+    pthread_join(thread, NULL);
+    assert_false(toggler.torn);
+}
+
+static void copies_of_all_sizes_and_alignments_work(void **state)
+{
+    struct xen_mapcache *cache = *state;
+    const uint64_t gpa = 0x300000 - 16;
+    uint8_t out[24], in[24], there[64];
+
+    for (size_t i = 0; i < sizeof(out); i++)
+        out[i] = (uint8_t)(0xa0 + i);
+    for (uint64_t at = 0; at < 16; at++) {
+        for (size_t len = 1; len <= sizeof(out); len++) {
+            memset(there, 0, sizeof(there));
+            fakexen_poke(DOMID, gpa, there, sizeof(there));
+            memcpy(there + at, out, len);
+            assert_int_equal(
+                xen_mapcache_write(cache, gpa + at, out, len, NULL), 0);
+            memset(in, 0, sizeof(in));
+            assert_int_equal(xen_mapcache_read(cache, gpa + at, in, len, NULL),
+                             0);
+            assert_memory_equal(in, out, len);
+            for (size_t i = 0; i < sizeof(there); i += 8) {
+                uint64_t word;
+
+                fakexen_peek(DOMID, gpa + i, &word, 8);
+                assert_memory_equal(&word, there + i, 8);
+            }
+        }
+    }
 }
 
 static void copies_go_as_far_as_they_can(void **state)
@@ -342,12 +445,15 @@ int main(void)
 #if !defined(__SANITIZE_THREAD__)
         GUEST_ALONE(defaults_and_close_of_null_work),
         GUEST_ALONE(an_idle_cache_of_1_TiB_takes_few_pages),
+        GUEST_ALONE(a_guest_of_16_TiB_costs_what_it_touches),
         GUEST_ALONE(holes_that_a_guest_points_at_take_no_memory),
 #endif
         GUEST_WITH_CACHE(a_range_outside_is_refused),
         GUEST_WITH_CACHE(a_range_over_chunks_is_one_pointer),
         GUEST_WITH_CACHE(a_pointer_from_elsewhere_has_no_gpa),
         GUEST_WITH_CACHE(copies_cross_chunks),
+        GUEST_WITH_CACHE(a_word_of_the_guest_is_one_access),
+        GUEST_WITH_CACHE(copies_of_all_sizes_and_alignments_work),
         GUEST_WITH_CACHE(copies_go_as_far_as_they_can),
         GUEST_ALONE(a_copy_ends_at_the_end_of_the_window),
         GUEST_WITH_CACHE(a_hit_does_not_call_xen),
