@@ -23,25 +23,59 @@ int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages)
     size_t words = whole_pages(nr * sizeof(*table->words));
     size_t valid = whole_pages(nr * valid_words * sizeof(*table->valid));
     size_t used = whole_pages(words_for(nr) * sizeof(*table->used));
-    size_t size = words + valid + used;
+    size_t writable = whole_pages(nr / CHUNK_STRETCH / 8 + 1);
+    size_t size = words + valid + used + writable;
     char *memory;
 
-    memory = mmap(NULL, size, PROT_READ | PROT_WRITE,
+    memory = mmap(NULL, size, PROT_READ,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (memory == MAP_FAILED)
         return -ENOMEM;
     /* One touched word must not bring in 2 MiB.  Kernels without: harmless. */
     (void)madvise(memory, size, MADV_NOHUGEPAGE);
+    if (mprotect(memory + size - writable, writable, PROT_READ | PROT_WRITE)) {
+        munmap(memory, size);
+        return -ENOMEM;
+    }
     *table = (struct chunk_table){
         .words = (_Atomic uint64_t *)(void *)memory,
         .valid = (_Atomic uint64_t *)(void *)(memory + words),
         .used = (_Atomic uint64_t *)(void *)(memory + words + valid),
+        .writable = (uint8_t *)memory + size - writable,
         .nr = nr,
         .pages = pages,
         .valid_words = valid_words,
         .memory = memory,
         .size = size,
     };
+    return 0;
+}
+
+/* Bytes [from, to) of a part of the table; whole pages that nobody shares. */
+static bool make_writable(void *part, uint64_t from, uint64_t to)
+{
+    return mprotect((char *)part + from, whole_pages(to - from),
+                    PROT_READ | PROT_WRITE) == 0;
+}
+
+int chunk_provide(struct chunk_table *table, uint64_t index)
+{
+    uint64_t stretch = index / CHUNK_STRETCH;
+    uint64_t from = stretch * CHUNK_STRETCH, to = from + CHUNK_STRETCH;
+    uint64_t valid = table->valid_words * sizeof(*table->valid);
+    uint8_t bit = (uint8_t)(1u << stretch % 8);
+
+    if (table->writable[stretch / 8] & bit)
+        return 0;
+    if (to > table->nr)
+        to = table->nr;
+    if (!make_writable(table->words, from * sizeof(*table->words),
+                       to * sizeof(*table->words)) ||
+        !make_writable(table->valid, from * valid, to * valid) ||
+        !make_writable(table->used, from / 8,
+                       words_for(to) * sizeof(*table->used)))
+        return -ENOMEM;
+    table->writable[stretch / 8] |= bit;
     return 0;
 }
 

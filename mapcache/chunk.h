@@ -52,6 +52,7 @@ struct chunk_table {
     _Atomic uint64_t *words;
     _Atomic uint64_t *valid; /* valid_words words a chunk */
     _Atomic uint64_t *used;  /* one bit a chunk: it is not EMPTY */
+    uint8_t *writable;       /* one bit for CHUNK_STRETCH chunks */
     uint64_t nr;             /* chunks */
     _Atomic uint64_t end;    /* no chunk from here on was ever used */
     unsigned pages;          /* of a chunk */
@@ -60,9 +61,19 @@ struct chunk_table {
     size_t size;
 };
 
-/* -ENOMEM: no address space.  Memory is taken as chunks are used. */
+/*
+ * The table can be read at once, and written in the stretches that chunks were
+ * used of: a kernel that does not overcommit has to set aside memory for no
+ * more, and memory is taken as chunks are used.
+ */
+#define CHUNK_STRETCH 32768u
+
+/* -ENOMEM: no address space. */
 int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages);
 void chunk_table_fini(struct chunk_table *table);
+
+/* Before the first store to a chunk.  -ENOMEM: nothing changed. */
+int chunk_provide(struct chunk_table *table, uint64_t index);
 
 /* Pages [first, first + nr) of chunk index, not full, are all valid. */
 bool chunk_valid(const struct chunk_table *table, uint64_t index,
@@ -74,7 +85,7 @@ bool chunk_valid(const struct chunk_table *table, uint64_t index,
 uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
                          const int error[]);
 
-/* Owner's store of the whole word; keeps the used bitmap. */
+/* Owner's store of the whole word, provided; keeps the used bitmap. */
 void chunk_store(struct chunk_table *table, uint64_t index, uint64_t word);
 
 /* First used chunk in [from, to), or to. */

@@ -223,6 +223,8 @@ static int fill_locked(struct xen_mapcache *cache, uint64_t index,
                 holes_note_chunk(&cache->holes, index);
         }
         if (rc == 0)
+            rc = chunk_provide(&cache->table, index);
+        if (rc == 0)
             rc = cache_make_room(cache, flags & CACHE_STRICT);
         if (rc)
             return rc;

@@ -190,7 +190,7 @@ enum fakexen_kind {
     FAKEXEN_XENSTORE,  /* xs_* but open and close */
     FAKEXEN_RESTRICT,  /* *_restrict, xentoolcore_restrict_all */
     FAKEXEN_OVERLAY,   /* only counted, and only with wrap.c linked by --wrap */
-    FAKEXEN_MMAP,      /* the program's own mmap, with wrap.c; pages */
+    FAKEXEN_MMAP,      /* the program's mmap and mprotect, with wrap.c; pages */
     FAKEXEN_NR_KINDS,
     FAKEXEN_ANY = FAKEXEN_NR_KINDS, /* for fakexen_fail: all of them */
 };

@@ -7,9 +7,10 @@
 #include <sys/mman.h>
 
 /*
- * For programs linked with -Wl,--wrap=mmap,--wrap=munmap,--wrap=mremap: laying
+ * For programs linked with --wrap for mmap, munmap, mremap and mprotect: laying
  * something over a part of a foreign mapping, or moving one, fails as in Linux,
- * at once and not at the next fakexen_sync; and mmap can be made to fail.
+ * at once and not at the next fakexen_sync; so does changing its protection,
+ * which in a PV dom0 loses its frames.  mmap and mprotect can be made to fail.
  */
 
 void *__real_mmap(void *addr, size_t len, int prot, int flags, int fd,
@@ -19,6 +20,8 @@ void *__real_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...);
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
                   off_t off);
 int __wrap_munmap(void *addr, size_t len);
+int __real_mprotect(void *addr, size_t len, int prot);
+int __wrap_mprotect(void *addr, size_t len, int prot);
 void *__wrap_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...);
 
 void *__wrap_mmap(void *addr, size_t len, int prot, int flags, int fd,
@@ -46,6 +49,21 @@ int __wrap_munmap(void *addr, size_t len)
     if (fx_leave(rc) < 0)
         return -1;
     return __real_munmap(addr, len);
+}
+
+int __wrap_mprotect(void *addr, size_t len, int prot)
+{
+    int rc = fx_enter(FAKEXEN_MMAP, (len + 4095) / 4096);
+
+    if (rc)
+        return fx_result(rc);
+    if (fx_is_foreign((uintptr_t)addr, len)) {
+        fx_violation("mprotect of a foreign mapping at %p", addr);
+        rc = -EINVAL;
+    }
+    if (fx_leave(rc) < 0)
+        return -1;
+    return __real_mprotect(addr, len, prot);
 }
 
 void *__wrap_mremap(void *addr, size_t old_len, size_t new_len, int flags, ...)

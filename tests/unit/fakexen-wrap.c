@@ -13,7 +13,7 @@
 
 #include "tests/fakexen/fakexen.h"
 
-/* Linked with -Wl,--wrap=mmap,--wrap=munmap,--wrap=mremap: see wrap.c. */
+/* Linked with --wrap for mmap, munmap, mremap and mprotect: see wrap.c. */
 
 #define DOMID 7u
 #define NR 16u
@@ -89,6 +89,17 @@ static void a_mapping_cannot_be_moved(void **state)
     mapping_close(&m, 1);
 }
 
+static void a_mapping_keeps_its_protection(void **state)
+{
+    struct mapping m;
+
+    (void)state;
+    mapping_open(&m);
+    assert_int_equal(mprotect(m.host, BYTES, PROT_READ), -1);
+    assert_int_equal(errno, EINVAL);
+    mapping_close(&m, 1);
+}
+
 static void the_whole_can_be_overlaid_and_counts(void **state)
 {
     struct mapping m;
@@ -128,6 +139,7 @@ int main(void)
         cmocka_unit_test(a_part_cannot_be_overlaid),
         cmocka_unit_test(a_part_cannot_be_unmapped),
         cmocka_unit_test(a_mapping_cannot_be_moved),
+        cmocka_unit_test(a_mapping_keeps_its_protection),
         cmocka_unit_test(the_whole_can_be_overlaid_and_counts),
         cmocka_unit_test(other_memory_is_left_alone),
     };

@@ -156,11 +156,14 @@ static void a_read_only_pin_stays_when_a_writer_comes(void **state)
 static void a_writer_waits_for_looked_up_pointers(void **state)
 {
     struct xen_mapcache *cache = *state;
-    const void *held;
+    const void *held, *beside;
     void *host;
 
     assert_int_equal(xen_mapcache_lookup_ro(cache, GFN * PAGE, 4, &held), 0);
     assert_int_equal(xen_mapcache_lookup(cache, GFN * PAGE, 4, &host), -EBUSY);
+    /* Readers are not kept out meanwhile. */
+    assert_int_equal(
+        xen_mapcache_lookup_ro(cache, (GFN + 1) * PAGE, 4, &beside), 0);
     write_word(cache);
     assert_int_equal(guest_word(held), fakexen_frame(DOMID, GFN));
     assert_false(writable(held));
