@@ -73,7 +73,7 @@ int cache_fill(struct xen_mapcache *cache, uint64_t index, unsigned first,
 /*
  * With the mutex, after grace: map an invalidated chunk anew under its pins.
  * Errors of its pages [first, first + nr) as cache_fill; if the map fails
- * nothing is mapped there, and the chunk stays as it is.
+ * nothing is mapped under the pins.
  */
 int cache_refill(struct xen_mapcache *cache, uint64_t index, unsigned first,
                  unsigned nr);

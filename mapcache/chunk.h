@@ -5,7 +5,7 @@
 /*
  * One word of state and a bitmap of valid pages for each chunk of the window.
  *
- *   EMPTY    nothing is known
+ *   EMPTY    nothing is mapped; with pins: they could not be given new frames
  *   MAPPED   mapped; with the cache's generation: may be looked up and pinned
  *   RETIRED  mapped, right frames, but about to be dropped: no new users
  *

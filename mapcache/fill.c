@@ -107,6 +107,7 @@ int cache_refill(struct xen_mapcache *cache, uint64_t index, unsigned first,
     const uint64_t kept = CHUNK_PINS | CHUNK_WRITABLE | CHUNK_REFERENCED;
     uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
     uint64_t word = chunk_load(&cache->table, index);
+    uint64_t mapped = cache->mapped - chunk_is_mapped(word);
     int error[FOREIGN_PAGES_MAX];
     int rc;
 
@@ -116,8 +117,12 @@ int cache_refill(struct xen_mapcache *cache, uint64_t index, unsigned first,
                      word & CHUNK_WRITABLE, error);
     if (rc < 0) {
         cache_count(&cache->counters.map_errors);
+        while (!chunk_swap(&cache->table, index, &word, word & kept)) {
+        }
+        cache->mapped = mapped;
         return rc;
     }
+    cache->mapped = mapped + 1;
     key |= chunk_set_valid(&cache->table, index, error);
     while (!chunk_swap(&cache->table, index, &word, key | (word & kept))) {
     }
@@ -216,6 +221,8 @@ static int fill_locked(struct xen_mapcache *cache, uint64_t index,
             return -EAGAIN;
         if (chunk_pins(chunk_load(&cache->table, index)))
             return -EBUSY;
+    } else if (chunk_pins(word)) {
+        return -EBUSY;
     } else {
         if (holes_take_chunk(&cache->holes, index)) {
             rc = probe(cache, first_gfn(cache, index) + first);

@@ -131,6 +131,8 @@ static void a_failed_replace_can_be_tried_again_or_unpinned(void **state)
         assert_int_equal(replace(cache, GFN, 17), -ENOMEM);
         assert_int_equal(guest_stats(cache).pinned, 2);
         assert_int_equal(guest_stats(cache).quarantined, 1);
+        assert_int_equal(guest_stats(cache).mapped, CHUNK);
+        assert_int_equal(fakexen_mapped_bytes(), CHUNK);
         assert_int_equal(guest_shown(cache, nth == 1 ? GFN : NEXT), -EBUSY);
     }
     assert_int_equal(guest_read(cache, NEXT), fakexen_frame(DOMID, NEXT));
