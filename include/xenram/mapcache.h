@@ -39,7 +39,8 @@
  * that was absent when it was accessed stays so for accesses of the next
  * millisecond at most, or until the next invalidate of any kind; then it is
  * asked for again, at the price of a call for this page alone.  A page that
- * nobody accessed while it was absent is found at once.
+ * nobody accessed while it was absent is found at once.  An emulator that
+ * brings pages in itself calls xen_mapcache_invalidate_range for them.
  */
 
 #include <stddef.h>
