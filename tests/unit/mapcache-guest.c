@@ -2,9 +2,11 @@
 #include "config.h"
 #include "tests/unit/mapcache-guest.h"
 
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -61,6 +63,21 @@ struct xen_mapcache_stats guest_stats(const struct xen_mapcache *cache)
 
     xen_mapcache_get_stats(cache, &stats);
     return stats;
+}
+
+/* The kernel tries, and says. */
+bool guest_writable(const void *host)
+{
+    const char byte = *(const volatile char *)host;
+    int ends[2], rc;
+
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(write(ends[1], &byte, 1), 1);
+    rc = (int)read(ends[0], (void *)(uintptr_t)host, 1);
+    assert_true(rc == 1 || errno == EFAULT);
+    close(ends[0]);
+    close(ends[1]);
+    return rc == 1;
 }
 
 int64_t guest_shown(struct xen_mapcache *cache, uint64_t gfn)

@@ -7,6 +7,7 @@
  * they are, in their first word.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -41,6 +42,9 @@ static inline uint32_t guest_word(const void *host)
 {
     return *(const volatile uint32_t *)host;
 }
+
+/* Could host be written?  Writes what is there. */
+bool guest_writable(const void *host);
 
 /* The frame that a lookup, or a read, shows at gfn, or -errno. */
 int64_t guest_shown(struct xen_mapcache *cache, uint64_t gfn);

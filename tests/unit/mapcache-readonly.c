@@ -7,7 +7,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -16,21 +15,6 @@
 #include "xenram/mapcache.h"
 
 #define GFN UINT64_C(0x305)
-
-/* Would a store fault?  The kernel tries, and says. */
-static bool writable(const void *host)
-{
-    int ends[2], rc;
-    const char byte = *(const volatile char *)host;
-
-    assert_int_equal(pipe(ends), 0);
-    assert_int_equal(write(ends[1], &byte, 1), 1);
-    rc = (int)read(ends[0], (void *)(uintptr_t)host, 1);
-    assert_true(rc == 1 || errno == EFAULT);
-    close(ends[0]);
-    close(ends[1]);
-    return rc == 1;
-}
 
 static const void *looked_up_ro(struct xen_mapcache *cache, uint64_t gfn)
 {
@@ -57,10 +41,10 @@ static void what_only_readers_use_cannot_be_written(void **state)
     struct xen_mapcache *cache = *state;
     const void *pin;
 
-    assert_false(writable(looked_up_ro(cache, GFN)));
+    assert_false(guest_writable(looked_up_ro(cache, GFN)));
     assert_int_equal(xen_mapcache_pin_ro(cache, 0x200000, 2 * CHUNK, &pin), 0);
-    assert_false(writable(pin));
-    assert_false(writable((const char *)pin + CHUNK));
+    assert_false(guest_writable(pin));
+    assert_false(guest_writable((const char *)pin + CHUNK));
     xen_mapcache_unpin(cache, pin, 2 * CHUNK);
     /* A copy out of the guest is no writer. */
     assert_int_equal(guest_read(cache, GFN), fakexen_frame(DOMID, GFN));
@@ -73,7 +57,7 @@ static void a_reader_uses_what_a_writer_mapped(void **state)
     void *host = looked_up(cache, GFN);
 
     assert_ptr_equal(looked_up_ro(cache, GFN), host);
-    assert_true(writable(host));
+    assert_true(guest_writable(host));
     assert_int_equal(fakexen_calls(FAKEXEN_MAP), 1);
 }
 
@@ -108,18 +92,18 @@ static void the_first_writer_has_it_mapped_for_writing(void **state)
 
     for (size_t i = 0; i < NR(writers); i++) {
         host = looked_up_ro(cache, GFN);
-        assert_false(writable(host));
+        assert_false(guest_writable(host));
         calls = fakexen_calls(FAKEXEN_MAP);
         writers[i](cache);
         assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls + 1);
-        assert_true(writable(host));
+        assert_true(guest_writable(host));
         assert_int_equal(fakexen_mappings(), 1);
 
         /* And so it stays, also in place of frames that went. */
         fakexen_swap(DOMID, GFN, GFN + 0x100);
         xen_mapcache_invalidate(cache);
         assert_ptr_equal(looked_up_ro(cache, GFN), host);
-        assert_true(writable(host));
+        assert_true(guest_writable(host));
 
         /* Until it is given back. */
         xen_mapcache_invalidate(cache);
@@ -150,7 +134,7 @@ static void a_read_only_pin_stays_when_a_writer_comes(void **state)
 
     xen_mapcache_unpin(cache, pin, PAGE);
     assert_ptr_equal(looked_up(cache, GFN), pin);
-    assert_true(writable(pin));
+    assert_true(guest_writable(pin));
 }
 
 static void a_writer_waits_for_looked_up_pointers(void **state)
@@ -166,9 +150,9 @@ static void a_writer_waits_for_looked_up_pointers(void **state)
         xen_mapcache_lookup_ro(cache, (GFN + 1) * PAGE, 4, &beside), 0);
     write_word(cache);
     assert_int_equal(guest_word(held), fakexen_frame(DOMID, GFN));
-    assert_false(writable(held));
+    assert_false(guest_writable(held));
     xen_mapcache_quiescent();
-    assert_true(writable(looked_up(cache, GFN)));
+    assert_true(guest_writable(looked_up(cache, GFN)));
 }
 
 static void a_quarantined_read_only_pin_keeps_its_frames(void **state)
@@ -226,7 +210,7 @@ static void a_map_for_a_writer_that_fails_loses_nothing(void **state)
     looked_up_ro(cache, GFN);
     fakexen_fail(FAKEXEN_MAP, 1, 1, ENOMEM);
     assert_int_equal(guest_shown(cache, GFN), -ENOMEM);
-    assert_false(writable(looked_up_ro(cache, GFN)));
+    assert_false(guest_writable(looked_up_ro(cache, GFN)));
     assert_int_equal(guest_shown(cache, GFN), frame);
 }
 

@@ -48,6 +48,7 @@ static void rings_go_on_with_new_frames_at_their_addresses(void **state)
     assert_int_equal(fakexen_mappings(), 2);
 
     for (size_t i = 0; i < NR(rings); i++) {
+        assert_true(guest_writable(rings[i]));
         assert_int_equal(guest_word(rings[i]), fakexen_frame(DOMID, gfns[i]));
         ((volatile uint32_t *)rings[i])[1] = word;
         fakexen_peek(DOMID, gfns[i] * PAGE + 4, &now, 4);
@@ -170,6 +171,7 @@ static void a_read_only_pin_stays_read_only(void **state)
     fakexen_swap(DOMID, GFN, GFN + 0x100);
     assert_int_equal(replace(cache, GFN, 1), 0);
     assert_int_equal(guest_word(rom), fakexen_frame(DOMID, GFN));
+    assert_false(guest_writable(rom));
     assert_int_equal(xen_mapcache_lookup(cache, GFN * PAGE, 1, &host), -EBUSY);
     xen_mapcache_unpin(cache, rom, PAGE);
 }
