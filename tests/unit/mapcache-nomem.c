@@ -375,6 +375,14 @@ static bool little_address_space(void)
     return fakexen_mappings() == 0;
 }
 
+static void a_window_above_RLIMIT_AS_is_refused(void **state)
+{
+    (void)state;
+    in_a_child(little_address_space);
+}
+
+/* The thread sanitizer has no 1 TiB, and does not live without areas. */
+#if !defined(__SANITIZE_THREAD__)
 /*
  * What RLIMIT_DATA counts is what a kernel that does not overcommit sets aside:
  * a window of 1 TiB, whose table has 40 MiB, must do with 2.
@@ -410,14 +418,6 @@ static bool no_private_memory(void)
     return fakexen_mappings() == 0;
 }
 
-static void a_window_above_RLIMIT_AS_is_refused(void **state)
-{
-    (void)state;
-    in_a_child(little_address_space);
-}
-
-/* The thread sanitizer has no 1 TiB, and does not live without areas. */
-#if !defined(__SANITIZE_THREAD__)
 static void a_window_of_1_TiB_sets_little_memory_aside(void **state)
 {
     (void)state;
