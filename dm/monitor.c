@@ -34,6 +34,7 @@ static const struct {
     {" dontfork", XEN_RAM_DONTFORK},
     {" dontdump", XEN_RAM_DONTDUMP},
     {" huge", XEN_RAM_HUGE},
+    {" writeback", XEN_RAM_WRITEBACK},
 };
 
 static void print_block(FILE *out, const struct xen_ram_block *block)

@@ -20,6 +20,7 @@ static const struct {
     {"resizeable", XEN_RAM_RESIZEABLE}, {"rom", XEN_RAM_ROM},
     {"copy-on-write", XEN_RAM_COPY},    {"dont-fork", XEN_RAM_DONTFORK},
     {"dont-dump", XEN_RAM_DONTDUMP},    {"huge", XEN_RAM_HUGE},
+    {"write-back", XEN_RAM_WRITEBACK},
 };
 
 static void put_number(struct json_object *object, const char *key,

@@ -17,7 +17,7 @@
 /* Flags that a kind of block can have. */
 static const unsigned kind_flags[] = {
     [XEN_RAM_GUEST] = XEN_RAM_RESIZEABLE,
-    [XEN_RAM_VISIBLE] = XEN_RAM_RESIZEABLE | XEN_RAM_ROM,
+    [XEN_RAM_VISIBLE] = XEN_RAM_RESIZEABLE | XEN_RAM_ROM | XEN_RAM_WRITEBACK,
     [XEN_RAM_PRIVATE] = XEN_RAM_RESIZEABLE | ADVICE,
     [XEN_RAM_FILE] = XEN_RAM_COPY | ADVICE,
 };
@@ -142,6 +142,19 @@ static int private_memory(struct xen_ram *ram, struct xen_ram_block *block)
     return 0;
 }
 
+static int visible_memory(struct xen_ram *ram, struct xen_ram_block *block)
+{
+    struct ram_span none = {0}, span = ram_span_of(block);
+    int rc = ram_pages_add(ram, block, 0, span.nr);
+
+    if (rc)
+        return rc;
+    rc = ram_pin_cache(ram, block, none, span);
+    if (rc)
+        (void)ram_pages_remove(ram, block, 0, span.nr);
+    return rc;
+}
+
 /* One block's writes must not change another: a file is shared by one. */
 static int check_file_free(struct xen_ram *ram, const struct xen_ram_block *new)
 {
@@ -213,7 +226,7 @@ static int alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
     else if (block->kind == XEN_RAM_PRIVATE)
         rc = private_memory(ram, block);
     else if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN)
-        rc = ram_pages_add(ram, block, 0, block->used_length >> RAM_PAGE_SHIFT);
+        rc = visible_memory(ram, block);
     if (rc) {
         free(block);
         return rc;
@@ -293,6 +306,8 @@ void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
     ram_notify_removed(ram, block);
     nr = block->used_length >> RAM_PAGE_SHIFT;
     if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
+        (void)ram_pin_cache(ram, block, ram_span_of(block),
+                            (struct ram_span){0});
         (void)depopulate_pages(ram->call, ram->domid, block->gfn, nr, NULL);
         ram_forget(ram, block->gfn, nr);
         ram_unmark_gfns(ram, block->gfn, nr);

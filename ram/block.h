@@ -82,6 +82,20 @@ int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
 int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
                    uint64_t gfn, uint64_t nr);
 
+/* cacheattr.c */
+struct ram_span {
+    uint64_t gfn, nr; /* nr 0: none */
+};
+
+/* Where a guest-visible block is now. */
+struct ram_span ram_span_of(const struct xen_ram_block *block);
+/*
+ * The block's cache attribute holds for to instead of from; when that fails,
+ * for from.
+ */
+int ram_pin_cache(struct xen_ram *ram, const struct xen_ram_block *block,
+                  struct ram_span from, struct ram_span to);
+
 /* notify.c */
 void ram_notify_added(struct xen_ram *ram, struct xen_ram_block *block);
 void ram_notify_removed(struct xen_ram *ram, struct xen_ram_block *block);

@@ -96,10 +96,12 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
         goto err_type;
     }
     rc = ram_set_type(ram, block, gfn, nr);
-    if (rc) {
-        (void)move_range(ram, gfn, old, nr);
-        goto err_type;
-    }
+    if (rc)
+        goto err_move;
+    rc = ram_pin_cache(ram, block, ram_span_of(block),
+                       (struct ram_span){gfn, nr});
+    if (rc)
+        goto err_set_type;
     block->gfn = gfn;
     ram_forget(ram, old, nr);
     ram_forget(ram, gfn, nr);
@@ -107,6 +109,10 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
     ram_mark_gfns(ram, gfn, nr);
     return 0;
 
+err_set_type:
+    (void)ram_clear_type(ram, block, gfn, nr);
+err_move:
+    (void)move_range(ram, gfn, old, nr);
 err_type:
     ram_forget(ram, old, nr);
     ram_forget(ram, gfn, nr);

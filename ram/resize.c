@@ -110,6 +110,16 @@ static void set_size(struct xen_ram *ram, struct xen_ram_block *block,
     ram_notify_resized(ram, block, old, block->used_length);
 }
 
+static int pin_resized(struct xen_ram *ram, struct xen_ram_block *block,
+                       uint64_t new_length)
+{
+    struct ram_span from = ram_span_of(block), to = from;
+
+    if (from.nr)
+        to.nr = new_length >> RAM_PAGE_SHIFT;
+    return ram_pin_cache(ram, block, from, to);
+}
+
 static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
 {
     uint64_t from = block->used_length, to = ram_round_up(size);
@@ -122,6 +132,8 @@ static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
     if (rc)
         goto err_prepare;
     rc = clear_tail(ram, block, size);
+    if (rc == 0)
+        rc = pin_resized(ram, block, to);
     if (rc)
         goto err_memory;
     set_size(ram, block, size);
@@ -138,12 +150,19 @@ static int shrink(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t size)
 {
     uint64_t old_size = block->size, from = block->used_length;
-    int rc;
+    uint64_t to = ram_round_up(size);
+    int rc = pin_resized(ram, block, to);
 
+    if (rc) {
+        ram_notify_abandoned(ram, block, to);
+        return rc;
+    }
     set_size(ram, block, size);
-    rc = memory_remove(ram, block, from, block->used_length);
-    if (rc)
+    rc = memory_remove(ram, block, from, to);
+    if (rc) {
+        (void)pin_resized(ram, block, from);
         set_size(ram, block, old_size);
+    }
     return rc;
 }
 
@@ -185,11 +204,14 @@ int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
 }
 
 /* Pages that the block leaves are as the restore left them. */
-static int give_back_type(struct xen_ram *ram, struct xen_ram_block *block)
+static int take_attributes_back(struct xen_ram *ram,
+                                struct xen_ram_block *block)
 {
-    int rc = ram_clear_type(ram, block, block->gfn,
-                            block->used_length >> RAM_PAGE_SHIFT);
+    struct ram_span none = {0}, span = ram_span_of(block);
+    int rc = ram_clear_type(ram, block, span.gfn, span.nr);
 
+    if (rc == 0)
+        rc = ram_pin_cache(ram, block, span, none);
     if (rc == 0)
         block->reapplied = false;
     return rc;
@@ -230,7 +252,7 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
         rc = prepare(ram, block, size);
     if (rc)
         return rc;
-    rc = block->reapplied ? give_back_type(ram, block) : 0;
+    rc = block->reapplied ? take_attributes_back(ram, block) : 0;
     if (rc) {
         if (size != block->size)
             ram_notify_abandoned(ram, block, ram_round_up(size));

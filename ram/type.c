@@ -82,13 +82,18 @@ int ram_clear_type(struct xen_ram *ram, const struct xen_ram_block *block,
 
 int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block)
 {
+    struct ram_span none = {0}, span = ram_span_of(block);
     int rc;
 
     if (block->kind != XEN_RAM_VISIBLE || block->gfn == XEN_RAM_NO_GFN)
         return 0;
-    rc = ram_set_type(ram, block, block->gfn,
-                      block->used_length >> RAM_PAGE_SHIFT);
-    if (rc == 0)
+    rc = ram_set_type(ram, block, span.gfn, span.nr);
+    if (rc)
+        return rc;
+    rc = ram_pin_cache(ram, block, none, span);
+    if (rc)
+        (void)ram_clear_type(ram, block, span.gfn, span.nr);
+    else
         block->reapplied = true;
     return rc;
 }

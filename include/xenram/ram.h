@@ -62,6 +62,11 @@ enum xen_ram_flags {
     XEN_RAM_DONTFORK = 1u << 3, /* a child process does not get it */
     XEN_RAM_DONTDUMP = 1u << 4, /* not in a core dump */
     XEN_RAM_HUGE = 1u << 5,     /* in huge pages where there are any */
+    /*
+     * Guest-visible: cached write-back wherever it is, though it lies behind a
+     * BAR, which a guest takes for uncached (VRAM).
+     */
+    XEN_RAM_WRITEBACK = 1u << 6,
 };
 
 /*
@@ -209,7 +214,8 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
 /*
  * Used by the loader: a guest-visible block takes over pages that the toolstack
  * restored at gfn, size bytes of them, without touching the p2m, and
- * xen_ram_reapply then sets what a restore does not carry: the read-only type.
+ * xen_ram_reapply then sets what a restore does not carry: the read-only type
+ * and the cache attribute.
  * With gfn XEN_RAM_NO_GFN adopt takes both back: the pages are as the toolstack
  * left them, and the block has no place again.
  * -EPERM:  phase is not LOADING.

@@ -83,7 +83,7 @@ static struct xen_ram_block *loading(struct env *env, const char *idstr,
     struct xen_ram_spec spec = {
         .idstr = idstr,
         .kind = XEN_RAM_VISIBLE,
-        .flags = XEN_RAM_ROM | XEN_RAM_RESIZEABLE,
+        .flags = XEN_RAM_ROM | XEN_RAM_RESIZEABLE | XEN_RAM_WRITEBACK,
         .gfn = gfn,
         .size = size,
         .max_length = max_length,
@@ -102,6 +102,7 @@ static void a_type_goes_with_the_block_that_set_it(void **state)
     assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 4 * PAGE), 0);
     assert_int_equal(xen_ram_reapply(env->ram, rom), 0);
     assert_types(BAR, 4, FAKEXEN_RAM_RO);
+    assert_int_equal(fakexen_cacheattr(DOMID, BAR + 3), 6);
 
     fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, EPERM);
     assert_int_equal(xen_ram_adopt(env->ram, rom, XEN_RAM_NO_GFN, 4 * PAGE),
@@ -110,6 +111,7 @@ static void a_type_goes_with_the_block_that_set_it(void **state)
     fakexen_fail(FAKEXEN_MEM_TYPE, 1, 1, 0);
     assert_int_equal(xen_ram_adopt(env->ram, rom, XEN_RAM_NO_GFN, 4 * PAGE), 0);
     assert_types(BAR, 4, FAKEXEN_RAM_RW);
+    assert_int_equal(fakexen_cacheattr(DOMID, BAR + 3), -1);
 
     /* Once more, and a page in the middle does not take the type. */
     assert_int_equal(xen_ram_adopt(env->ram, rom, BAR, 4 * PAGE), 0);

@@ -231,7 +231,7 @@ static int operate(struct env *env, enum operation operation,
     static const struct xen_ram_spec spec = {
         .idstr = "other",
         .kind = XEN_RAM_VISIBLE,
-        .flags = XEN_RAM_ROM,
+        .flags = XEN_RAM_ROM | XEN_RAM_WRITEBACK,
         .gfn = 0xd0000,
         .size = 600 * PAGE,
     };
@@ -246,15 +246,47 @@ static int operate(struct env *env, enum operation operation,
     }
 }
 
+/* nr pages from gfn on are pinned as cached, and none after them. */
+static void assert_write_back(uint64_t gfn, uint64_t nr)
+{
+    for (uint64_t i = 0; i < nr; i++)
+        assert_int_equal(fakexen_cacheattr(DOMID, gfn + i), 6);
+    assert_int_equal(fakexen_cacheattr(DOMID, gfn + nr), -1);
+}
+
+static void the_cache_attribute_goes_where_the_block_goes(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "vram", XEN_RAM_RESIZEABLE | XEN_RAM_WRITEBACK, 4 * PAGE);
+
+    assert_write_back(HOME, 4);
+    assert_int_equal(xen_ram_resize(env->ram, block, 9 * PAGE), 0);
+    assert_write_back(HOME, 9);
+    assert_int_equal(xen_ram_resize(env->ram, block, 9 * PAGE - 1), 0);
+    assert_int_equal(xen_ram_resize(env->ram, block, 2 * PAGE), 0);
+    assert_write_back(HOME, 2);
+    fakexen_fail(FAKEXEN_DECREASE, 1, 1, EPERM);
+    assert_int_equal(xen_ram_resize(env->ram, block, PAGE), -EPERM);
+    fakexen_fail(FAKEXEN_DECREASE, 1, 1, 0);
+    assert_write_back(HOME, 2);
+    assert_int_equal(xen_ram_relocate(env->ram, block, BAR), 0);
+    assert_write_back(BAR, 2);
+    assert_write_back(HOME, 0);
+    xen_ram_free(env->ram, block);
+    assert_write_back(BAR, 0);
+}
+
 static void a_failed_call_changes_nothing(void **state)
 {
     static const enum fakexen_kind kinds[] = {
         FAKEXEN_POPULATE, FAKEXEN_BUFFER,   FAKEXEN_MAP,
-        FAKEXEN_MEM_TYPE, FAKEXEN_RELOCATE,
+        FAKEXEN_MEM_TYPE, FAKEXEN_RELOCATE, FAKEXEN_CACHEATTR,
     };
     struct env *env = *state;
-    struct xen_ram_block *block =
-        visible(env, "block", XEN_RAM_ROM | XEN_RAM_RESIZEABLE, 300 * PAGE);
+    struct xen_ram_block *block = visible(
+        env, "block", XEN_RAM_ROM | XEN_RAM_RESIZEABLE | XEN_RAM_WRITEBACK,
+        300 * PAGE);
     unsigned failed = 0, nth;
     int rc;
 
@@ -275,6 +307,9 @@ static void a_failed_call_changes_nothing(void **state)
                 assert_types(HOME, 300, FAKEXEN_RAM_RO);
                 assert_types(HOME + 300, 600, FAKEXEN_HOLE);
                 assert_types(BAR, 300, FAKEXEN_HOLE);
+                assert_write_back(HOME, 300);
+                assert_write_back(BAR, 0);
+                assert_write_back(0xd0000, 0);
                 assert_filled(env, block, 0, 300 * PAGE, 0x66);
             }
             fakexen_fail(kinds[i], 1, 1, 0);
@@ -305,6 +340,7 @@ int main(void)
         RAM_TEST(a_page_that_refuses_changes_nothing),
         RAM_TEST(a_failed_shrink_keeps_the_length),
         RAM_TEST(a_shrink_passes_over_pages_that_the_guest_took),
+        RAM_TEST(the_cache_attribute_goes_where_the_block_goes),
         RAM_TEST(a_failed_call_changes_nothing),
     };
 
