@@ -38,8 +38,8 @@ extern "C" {
 #pragma GCC visibility push(default)
 
 #define XEN_RAM_PAGE_SIZE 4096u
-#define XEN_RAM_IDSTR_MAX 127 /* bytes without the final zero: QEMU's tools read
-                                 the length of a name as a signed byte */
+/* Without the final zero: QEMU's tools read a length as a signed byte. */
+#define XEN_RAM_IDSTR_MAX 127
 #define XEN_RAM_NO_GFN UINT64_MAX
 
 struct xen_mapcache;
@@ -93,8 +93,8 @@ typedef void xen_ram_resized_fn(struct xen_ram_block *block,
 /*
  * Two-phase notifier of a list.  prepare_resize may refuse with -errno and a
  * reason, of XEN_RAM_REASON_MAX bytes and empty when called, that becomes part
- * of xen_ram_error.  Whoever agreed is then told: resized, which cannot fail, or
- * abandoned, when another refused or memory did not come.  Shrinking calls
+ * of xen_ram_error.  Whoever agreed is then told: resized, which cannot fail,
+ * or abandoned, when another refused or memory did not come.  Shrinking calls
  * resized before memory goes, growing calls it after memory is there; memory
  * that does not go is told as a second resized, back to the old length.
  *
@@ -276,7 +276,8 @@ struct xen_ram_block *xen_ram_find_host(const struct xen_ram *ram,
                                         const void *host, uint64_t *offset);
 
 /* The notifier must stay where it is until it is removed. */
-void xen_ram_notifier_add(struct xen_ram *ram, struct xen_ram_notifier *notifier);
+void xen_ram_notifier_add(struct xen_ram *ram,
+                          struct xen_ram_notifier *notifier);
 void xen_ram_notifier_remove(struct xen_ram *ram,
                              struct xen_ram_notifier *notifier);
 

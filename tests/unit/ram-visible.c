@@ -170,21 +170,29 @@ static void a_write_that_meets_a_hole_is_dirty_up_to_there(void **state)
 
 static void a_page_that_refuses_changes_nothing(void **state)
 {
+    /* Before, at, inside and after the large extent; the last of all. */
+    static const uint64_t pages[] = {300, 301, 511, 512, 777, 1023, 1024, 1199};
     struct env *env = *state;
     struct xen_ram_block *block =
         visible(env, "block", XEN_RAM_RESIZEABLE, 300 * PAGE);
 
     fill(env, block, 0, 300 * PAGE, 0x77);
-    fakexen_refuse(DOMID, HOME + 555, ENOMEM);
-    assert_int_equal(xen_ram_resize(env->ram, block, 700 * PAGE), -ENOSPC);
-    fakexen_refuse(DOMID, BAR + 222, ENOMEM);
-    assert_true(xen_ram_relocate(env->ram, block, BAR) < 0);
-    assert_int_equal(xen_ram_gfn(block), HOME);
-    assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 300);
-    assert_types(HOME, 300, FAKEXEN_RAM_RW);
-    assert_types(HOME + 300, 600, FAKEXEN_HOLE);
-    assert_types(BAR, 300, FAKEXEN_HOLE);
-    assert_filled(env, block, 0, 300 * PAGE, 0x77);
+    for (size_t i = 0; i < NR(pages); i++) {
+        fakexen_refuse(DOMID, HOME + pages[i], ENOMEM);
+        assert_int_equal(xen_ram_resize(env->ram, block, 1200 * PAGE), -ENOSPC);
+        fakexen_refuse(DOMID, HOME + pages[i], 0);
+        fakexen_refuse(DOMID, BAR + pages[i] % 300, ENOMEM);
+        assert_true(xen_ram_relocate(env->ram, block, BAR) < 0);
+        fakexen_refuse(DOMID, BAR + pages[i] % 300, 0);
+        assert_int_equal(xen_ram_gfn(block), HOME);
+        assert_int_equal(xen_ram_size(block), 300 * PAGE);
+        assert_int_equal(fakexen_tot_pages(DOMID), env->tot + 300);
+        assert_types(HOME, 300, FAKEXEN_RAM_RW);
+        assert_types(HOME + 300, 900, FAKEXEN_HOLE);
+        assert_types(BAR, 300, FAKEXEN_HOLE);
+        assert_filled(env, block, 0, 300 * PAGE, 0x77);
+    }
+    assert_int_equal(xen_ram_resize(env->ram, block, 1200 * PAGE), 0);
 }
 
 static void a_failed_shrink_keeps_the_length(void **state)
