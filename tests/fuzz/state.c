@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+/*
+ * A state that somebody made: it says what it likes about each device, within
+ * the ranges that a load checks.  Whatever was loaded, the guest can use every
+ * port and register afterwards, and the machine can be saved, and loaded again
+ * as the same bytes.  What was not loaded changed nothing.
+ */
+
+#include <libdeflate.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "dm/bus.h"
+#include "dm/machine.h"
+#include "dm/options.h"
+#include "dm/pci.h"
+#include "dm/xen.h"
+
+#include "xenram/mapcache.h"
+#include "xenram/ram.h"
+
+#include "tests/fakexen/fakexen.h"
+
+#define GUEST_MIB 16
+#define GUEST_PAGES (GUEST_MIB * 256)
+#define FIRST 1u
+#define SECOND 2u
+#define ACCESSES 400u
+#define SUM_HEADER "\x0axenram/sum"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+struct board {
+    struct options options;
+    struct machine machine;
+    uv_loop_t loop;
+};
+
+static void expect(bool holds)
+{
+    if (!holds)
+        abort();
+}
+
+/* ---- the machine ------------------------------------------------------ */
+
+/* As the source of tests/vectors has it, without a kernel. */
+static void board_open(struct board *board, uint32_t domid)
+{
+    struct machine *machine = &board->machine;
+
+    *board = (struct board){
+        .options = {.domid = domid,
+                    .ram_mb = GUEST_MIB,
+                    .serials = {"null"},
+                    .boot_order = "c",
+                    .max_vcpus = 1,
+                    .platform_device = true,
+                    .incoming_fd = -1},
+    };
+    fakexen_create(
+        &(struct fakexen_domain){.domid = domid, .pages = GUEST_PAGES});
+    expect(uv_loop_init(&board->loop) == 0);
+    machine->options = &board->options;
+    machine->loop = &board->loop;
+    machine->nr_vcpus = 1;
+    machine->loading = true;
+    expect(xen_open(domid, &machine->xen) == 0);
+    expect(xen_mapcache_open(domid, NULL, &machine->cache) == 0);
+    expect(xen_ram_open(domid, machine->cache, &machine->ram) == 0);
+    expect(xen_ioreq_create(machine->xen) == 0);
+    expect(bus_new(machine->xen, &machine->bus) == 0);
+    xen_ram_set_phase(machine->ram, XEN_RAM_LOADING);
+    expect(machine_init(machine) == 0);
+}
+
+static void close_handle(uv_handle_t *handle, void *arg)
+{
+    (void)arg;
+    if (!uv_is_closing(handle))
+        uv_close(handle, NULL);
+}
+
+static void board_close(struct board *board)
+{
+    struct machine *machine = &board->machine;
+
+    machine_fini(machine);
+    uv_run(&board->loop, UV_RUN_NOWAIT);
+    uv_walk(&board->loop, close_handle, NULL);
+    uv_run(&board->loop, UV_RUN_DEFAULT);
+    expect(uv_loop_close(&board->loop) == 0);
+    bus_free(machine->bus);
+    xen_ram_close(machine->ram);
+    xen_mapcache_close(machine->cache);
+    xen_close(machine->xen);
+    fakexen_destroy(board->options.domid);
+}
+
+/* ---- states ----------------------------------------------------------- */
+
+struct state {
+    uint8_t *bytes;
+    size_t len;
+};
+
+static bool load(struct board *board, const struct state *state)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd = memfd_create("state", MFD_CLOEXEC);
+    int r;
+
+    expect(fd >= 0);
+    expect(pwrite(fd, state->bytes, state->len, 0) == (ssize_t)state->len);
+    r = machine_load(&board->machine, fd, error);
+    close(fd);
+    expect((r == 0) == (error[0] == '\0') && !strchr(error, '\n'));
+    return r == 0;
+}
+
+static struct state save(struct board *board)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd = memfd_create("state", MFD_CLOEXEC);
+    struct state state;
+
+    expect(fd >= 0);
+    expect(machine_save(&board->machine, fd, false, error) == 0);
+    state.len = (size_t)lseek(fd, 0, SEEK_END);
+    state.bytes = malloc(state.len);
+    expect(state.bytes != NULL);
+    expect(pread(fd, state.bytes, state.len, 0) == (ssize_t)state.len);
+    close(fd);
+    return state;
+}
+
+/* No mutation finds the right sum. */
+static void fix_sum(struct state *state)
+{
+    uint8_t *sum =
+        memmem(state->bytes, state->len, SUM_HEADER, strlen(SUM_HEADER));
+    uint32_t value;
+    size_t at;
+
+    if (!sum)
+        return;
+    at = (size_t)(sum - state->bytes) + strlen(SUM_HEADER) + 8;
+    if (at > state->len || state->len - at < 4)
+        return;
+    value = libdeflate_crc32(0, state->bytes, at);
+    for (size_t i = 0; i < 4; i++)
+        state->bytes[at + i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+/* ---- the guest -------------------------------------------------------- */
+
+static uint32_t next(uint32_t *seed)
+{
+    *seed ^= *seed << 13;
+    *seed ^= *seed >> 17;
+    *seed ^= *seed << 5;
+    return *seed;
+}
+
+static uint16_t port(uint32_t random)
+{
+    static const struct {
+        uint16_t first, nr;
+    } ranges[] = {
+        {0x10, 4},    {0x60, 5},    {0x70, 2},    {0x92, 1},
+        {0xb2, 2},    {0x3f8, 8},   {0xcf8, 8},   {0xae00, 32},
+        {0xafc0, 64}, {0xb000, 64}, {0xc000, 32},
+    };
+    size_t i = random % (sizeof(ranges) / sizeof(ranges[0]));
+
+    return (uint16_t)(ranges[i].first + (random >> 8) % ranges[i].nr);
+}
+
+/* Reads and writes of all that a guest can reach, by a seed from the state. */
+static void use(struct board *board, uint32_t seed)
+{
+    struct machine *machine = &board->machine;
+
+    seed |= 1;
+    for (unsigned i = 0; i < ACCESSES; i++) {
+        uint32_t what = next(&seed), value = next(&seed);
+        unsigned size = 1u << what % 3;
+        uint8_t devfn = (uint8_t)(what >> 4) & 0x1f;
+
+        if (what & 0x1000000)
+            bus_read(machine->bus, BUS_PIO, port(what >> 4), size);
+        else if (what & 0x2000000)
+            bus_write(machine->bus, BUS_PIO, port(what >> 4), size, value);
+        else if (what & 0x4000000)
+            pci_config_read(machine, devfn, (what >> 12) & 0xfc, size);
+        else
+            pci_config_write(machine, devfn, (what >> 12) & 0xfc, size, value);
+    }
+    uv_run(&board->loop, UV_RUN_NOWAIT);
+}
+
+static void expect_same_again(const struct state *want)
+{
+    struct board board;
+    struct state got;
+
+    board_open(&board, SECOND);
+    expect(load(&board, want));
+    got = save(&board);
+    expect(got.len == want->len);
+    expect(memcmp(got.bytes, want->bytes, want->len) == 0);
+    free(got.bytes);
+    board_close(&board);
+}
+
+static void live_on(struct board *board, uint32_t seed)
+{
+    struct state state;
+
+    machine_cont(&board->machine);
+    use(board, seed);
+    expect(machine_stop(&board->machine) == 0);
+    state = save(board);
+    expect_same_again(&state);
+    free(state.bytes);
+    machine_cont(&board->machine);
+    use(board, ~seed);
+}
+
+/* The board is kept as long as it refuses what comes. */
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static struct board board;
+    static bool ready;
+    struct state state = {malloc(size + 1), size};
+
+    expect(state.bytes != NULL);
+    memcpy(state.bytes, data, size);
+    fix_sum(&state);
+    if (!ready) {
+        fakexen_reset();
+        board_open(&board, FIRST);
+        ready = true;
+    }
+    if (load(&board, &state)) {
+        live_on(&board, libdeflate_crc32(0, data, size));
+        board_close(&board);
+        expect(fakexen_violations() == 0);
+        expect(fakexen_mappings() == 0 && fakexen_handles() == 0);
+        ready = false;
+    }
+    free(state.bytes);
+    return 0;
+}
