@@ -87,6 +87,8 @@ static unsigned idle_turns(struct bench *bench, unsigned ms)
     bool done = false;
 
     bench->guard.data = &done;
+    /* A timer that is due already would fire before uv_run sleeps for good. */
+    uv_update_time(&bench->loop);
     uv_timer_start(&bench->guard, stop_waiting, ms, 0);
     while (!done)
         uv_run(&bench->loop, UV_RUN_ONCE);
