@@ -267,7 +267,8 @@ void ownership_export(const struct ownership_record *record,
         .idstr = record->idstr,
         .kind = record->kind,
         .flags = (flags & OWNERSHIP_RESIZEABLE ? XEN_RAM_RESIZEABLE : 0u) |
-                 (flags & OWNERSHIP_ROM ? XEN_RAM_ROM : 0u),
+                 (flags & OWNERSHIP_ROM ? XEN_RAM_ROM : 0u) |
+                 (flags & OWNERSHIP_COPY ? XEN_RAM_COPY : 0u),
         .gfn = record->gfn,
         .used_length = record->used_length,
         .max_length = record->max_length,

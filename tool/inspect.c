@@ -47,17 +47,40 @@ static const char *kind_name(unsigned kind)
         return "guest RAM";
     case XEN_RAM_VISIBLE:
         return "guest-visible";
+    case XEN_RAM_FILE:
+        return "file-backed";
     default:
         return "private";
     }
+}
+
+static void add_flags(struct json_object *row, unsigned flags)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } names[] = {
+        {XEN_RAM_RESIZEABLE, "resizeable"},
+        {XEN_RAM_ROM, "rom"},
+        {XEN_RAM_COPY, "private"},
+    };
+    char text[64] = "";
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        if (!(flags & names[i].flag))
+            continue;
+        if (text[0])
+            strcat(text, ",");
+        strcat(text, names[i].name);
+    }
+    if (text[0])
+        table_add_text(row, "flags", text);
 }
 
 static void show_block(const struct xen_migrate_block *block, void *opaque)
 {
     struct inspection *inspection = opaque;
     struct json_object *row = json_object_new_object();
-    bool resizeable = block->flags & XEN_RAM_RESIZEABLE;
-    bool rom = block->flags & XEN_RAM_ROM;
 
     table_add_text(row, "name", block->idstr);
     table_add_text(row, "kind", kind_name(block->kind));
@@ -68,11 +91,7 @@ static void show_block(const struct xen_migrate_block *block, void *opaque)
     table_add_number(row, "size", block->size);
     if (block->has_sum)
         table_add_number(row, "sum", block->sum);
-    if (resizeable || rom)
-        table_add_text(row, "flags",
-                       resizeable && rom ? "resizeable,rom"
-                       : rom             ? "rom"
-                                         : "resizeable");
+    add_flags(row, block->flags);
     json_object_array_add(inspection->blocks, row);
 }
 

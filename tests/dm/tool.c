@@ -295,6 +295,52 @@ static void output_that_is_lost_is_a_failure(void **state)
     in_child(write_nowhere);
 }
 
+static void inspect_file_backed(void)
+{
+    const char *state = scratch("state"), *cmos = scratch("cmos");
+    char file[300], copy[300], bytes[128] = "before";
+    const char *const shared[] = {"-xenram-file", file, NULL};
+    const char *const private[] = {"-xenram-file", copy, NULL};
+    size_t len;
+    char *after;
+
+    snprintf(file, sizeof(file), "xenram/cmos=%s", cmos);
+    snprintf(copy, sizeof(copy), "xenram/cmos=%s,private", cmos);
+    write_file(cmos, bytes, sizeof(bytes));
+    save(state, private);
+    CHECK_EQUAL(TOOL("inspect", state), 0);
+    CHECK(said("xenram/cmos  file-backed"));
+    CHECK(said("private\n"));
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty",
+                     "-xenram-file", file),
+                1);
+    CHECK(said("its file is mapped private in the stream, shared here"));
+
+    fakexen_destroy(SOURCE);
+    fakexen_xs_set("/local/domain/0/device-model/7/state", "");
+    save(state, shared);
+    write_file(cmos, bytes, sizeof(bytes));
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty",
+                     "-xenram-file", file),
+                0);
+    after = read_file(cmos, &len);
+    CHECK(len == sizeof(bytes) && memcmp(after, bytes, len) == 0);
+    free(after);
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty"), 1);
+    CHECK(said("file-backed in the stream, private here"));
+    CHECK(unlink(cmos) == 0);
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty",
+                     "-xenram-file", file),
+                1);
+    CHECK(said("would not start"));
+}
+
+static void files_of_blocks_are_named_and_not_written(void **state)
+{
+    (void)state;
+    in_child(inspect_file_backed);
+}
+
 /* ---- check ------------------------------------------------------------ */
 
 static void restore_or_not(const char *state, const char *const *extra,
@@ -487,6 +533,7 @@ int main(void)
         cmocka_unit_test(a_wrong_command_line_is_refused_with_a_line),
         cmocka_unit_test(a_dash_is_the_standard_input),
         cmocka_unit_test(output_that_is_lost_is_a_failure),
+        cmocka_unit_test(files_of_blocks_are_named_and_not_written),
         cmocka_unit_test(check_says_what_a_restore_then_does),
         cmocka_unit_test(check_tells_growth_and_shrinking),
         cmocka_unit_test(check_finds_the_options_that_xl_would_give),
