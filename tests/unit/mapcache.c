@@ -384,6 +384,19 @@ static void a_hit_does_not_call_xen(void **state)
     assert_int_equal(guest_stats(cache).misses, 1);
 }
 
+static void a_second_miss_is_one_call(void **state)
+{
+    struct xen_mapcache *cache = *state;
+    uint64_t calls, prepared;
+
+    assert_true(guest_shown(cache, 0x200) > 0);
+    calls = fakexen_calls(FAKEXEN_MAP);
+    prepared = fakexen_calls(FAKEXEN_MMAP);
+    assert_true(guest_shown(cache, 0x210) > 0);
+    assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls + 1);
+    assert_int_equal(fakexen_calls(FAKEXEN_MMAP), prepared);
+}
+
 static void pins_are_counted_and_cannot_overflow(void **state)
 {
     struct xen_mapcache *cache = *state;
@@ -451,6 +464,7 @@ int main(void)
         GUEST_WITH_CACHE(copies_go_as_far_as_they_can),
         GUEST_ALONE(a_copy_ends_at_the_end_of_the_window),
         GUEST_WITH_CACHE(a_hit_does_not_call_xen),
+        GUEST_WITH_CACHE(a_second_miss_is_one_call),
         GUEST_WITH_CACHE(pins_are_counted_and_cannot_overflow),
         GUEST_ALONE(chunks_of_all_sizes_work),
     };
