@@ -262,7 +262,7 @@ walker_pages() {
 # guest finds the walker's mark in each.
 walker_finds() {
 	echo "find $2 $3" >&3
-	within 120 grep -q "^found $3 of round $2\$" "$guests/walker.out" ||
+	within 300 grep -q "^found $3 of round $2\$" "$guests/walker.out" ||
 		fail "the walker says $(tail -n 1 "$guests/walker.out")"
 	seen=$(guest_ask "$1" "seen $2" '^guest: seen [0-9]' 60) || exit 1
 	[ "$seen" = "$3" ] || fail "the guest sees $seen marks of $3 in round $2"
