@@ -6,16 +6,16 @@
 
 step() {
 	began=$(now)
-	what=$1
-	say "$what"
+	step=$1
+	say "$step"
 }
 
-finished() { say "step $what|$(($(now) - began))|ok"; }
+finished() { say "step $step|$(($(now) - began))|ok"; }
 
 # Shows the guest's own lines as they come.
 stream() {
-	tail -n 0 -F "$guests/$1.serial" 2>/dev/null | tr -d '\r' |
-		while read -r text; do say "  $text"; done
+	tail -n 0 -F "$guests/$1.serial" 2>/dev/null |
+		while read -r text; do say "  ${text%"$cr"}"; done
 }
 
 # count_on GUEST COUNT: three lines further than COUNT.
