@@ -150,8 +150,11 @@ static int visible_memory(struct xen_ram *ram, struct xen_ram_block *block)
     if (rc)
         return rc;
     rc = ram_pin_cache(ram, block, none, span);
-    if (rc)
+    if (rc) {
+        ram->undoing = true;
         (void)ram_pages_remove(ram, block, 0, span.nr);
+        ram->undoing = false;
+    }
     return rc;
 }
 

@@ -41,10 +41,11 @@ struct xen_ram {
     struct xen_ram_block *blocks;         /* in order of allocation */
     struct xen_ram_notifier *notifiers;
     struct ram_dirty dirty;
+    bool undoing; /* the error that counts is told already */
     char error[RAM_ERROR_MAX];
 };
 
-/* Set the line that xen_ram_error gives; returns rc. */
+/* Set the line that xen_ram_error gives, unless undoing; returns rc. */
 int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

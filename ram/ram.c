@@ -21,6 +21,8 @@ int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
 {
     va_list args;
 
+    if (ram->undoing)
+        return rc;
     va_start(args, format);
     vsnprintf(ram->error, sizeof(ram->error), format, args);
     va_end(args);

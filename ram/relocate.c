@@ -110,19 +110,17 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
     return 0;
 
 err_set_type:
+    ram->undoing = true;
     (void)ram_clear_type(ram, block, gfn, nr);
 err_move:
+    ram->undoing = true;
     (void)move_range(ram, gfn, old, nr);
 err_type:
+    ram->undoing = true;
     ram_forget(ram, old, nr);
     ram_forget(ram, gfn, nr);
-    /* The error that counts is the first one, and its line. */
-    if (block->flags & XEN_RAM_ROM) {
-        char error[RAM_ERROR_MAX];
-
-        memcpy(error, ram->error, sizeof(error));
+    if (block->flags & XEN_RAM_ROM)
         (void)xen_ram_reapply(ram, block);
-        memcpy(ram->error, error, sizeof(error));
-    }
+    ram->undoing = false;
     return rc;
 }

@@ -140,7 +140,9 @@ static int grow(struct xen_ram *ram, struct xen_ram_block *block, uint64_t size)
     return 0;
 
 err_memory:
+    ram->undoing = true;
     (void)memory_remove(ram, block, to, from);
+    ram->undoing = false;
 err_prepare:
     ram_notify_abandoned(ram, block, to);
     return rc;
@@ -160,7 +162,9 @@ static int shrink(struct xen_ram *ram, struct xen_ram_block *block,
     set_size(ram, block, size);
     rc = memory_remove(ram, block, from, to);
     if (rc) {
+        ram->undoing = true;
         (void)pin_resized(ram, block, from);
+        ram->undoing = false;
         set_size(ram, block, old_size);
     }
     return rc;

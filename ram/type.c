@@ -57,7 +57,7 @@ static int set_type(struct xen_ram *ram, const struct xen_ram_block *block,
 int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
                  uint64_t gfn, uint64_t nr)
 {
-    char error[RAM_ERROR_MAX];
+    bool undoing = ram->undoing;
     int rc;
 
     if (!(block->flags & XEN_RAM_ROM))
@@ -65,9 +65,9 @@ int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
     rc = set_type(ram, block, HVMMEM_ram_ro, gfn, nr);
     if (rc) {
         /* Xen goes page by page and may have got some way. */
-        memcpy(error, ram->error, sizeof(error));
+        ram->undoing = true;
         (void)ram_clear_type(ram, block, gfn, nr);
-        memcpy(ram->error, error, sizeof(error));
+        ram->undoing = undoing;
     }
     return rc;
 }
@@ -91,9 +91,14 @@ int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block)
     if (rc)
         return rc;
     rc = ram_pin_cache(ram, block, none, span);
-    if (rc)
+    if (rc) {
+        bool undoing = ram->undoing;
+
+        ram->undoing = true;
         (void)ram_clear_type(ram, block, span.gfn, span.nr);
-    else
-        block->reapplied = true;
-    return rc;
+        ram->undoing = undoing;
+        return rc;
+    }
+    block->reapplied = true;
+    return 0;
 }

@@ -285,6 +285,21 @@ static void the_cache_attribute_goes_where_the_block_goes(void **state)
     assert_write_back(BAR, 0);
 }
 
+static void the_error_that_is_told_is_the_first(void **state)
+{
+    struct env *env = *state;
+    struct xen_ram_block *block =
+        visible(env, "vram", XEN_RAM_RESIZEABLE | XEN_RAM_WRITEBACK, 4 * PAGE);
+
+    fakexen_fail(FAKEXEN_CACHEATTR, 1, 1, ENOMEM);
+    fakexen_fail(FAKEXEN_DECREASE, 1, 1, EPERM);
+    assert_int_equal(xen_ram_resize(env->ram, block, 9 * PAGE), -ENOMEM);
+    assert_true(fakexen_failed(FAKEXEN_DECREASE));
+    assert_error_says(env, "cache");
+    assert_int_equal(xen_ram_resize(env->ram, block, 0), -EINVAL);
+    assert_error_says(env, "Length mismatch");
+}
+
 static void a_failed_call_changes_nothing(void **state)
 {
     static const enum fakexen_kind kinds[] = {
@@ -349,6 +364,7 @@ int main(void)
         RAM_TEST(a_failed_shrink_keeps_the_length),
         RAM_TEST(a_shrink_passes_over_pages_that_the_guest_took),
         RAM_TEST(the_cache_attribute_goes_where_the_block_goes),
+        RAM_TEST(the_error_that_is_told_is_the_first),
         RAM_TEST(a_failed_call_changes_nothing),
     };
 
