@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dm/block-names.h"
 #include "dm/chardev.h"
 #include "dm/machine.h"
 #include "dm/mapcache-counters.h"
@@ -17,26 +18,6 @@
 
 #define EOL "\r\n"
 
-static const char *const kinds[] = {
-    [XEN_RAM_GUEST] = "guest",
-    [XEN_RAM_VISIBLE] = "visible",
-    [XEN_RAM_PRIVATE] = "private",
-    [XEN_RAM_FILE] = "file",
-};
-
-static const struct {
-    const char *name;
-    unsigned flag;
-} attributes[] = {
-    {" resizeable", XEN_RAM_RESIZEABLE},
-    {" rom", XEN_RAM_ROM},
-    {" copy", XEN_RAM_COPY},
-    {" dontfork", XEN_RAM_DONTFORK},
-    {" dontdump", XEN_RAM_DONTDUMP},
-    {" huge", XEN_RAM_HUGE},
-    {" writeback", XEN_RAM_WRITEBACK},
-};
-
 static void print_block(FILE *out, const struct xen_ram_block *block)
 {
     uint64_t gfn = xen_ram_gfn(block);
@@ -47,12 +28,12 @@ static void print_block(FILE *out, const struct xen_ram_block *block)
     fprintf(out,
             "%-24s %-8s %-12s %#-12" PRIx64 " %#-12" PRIx64 " %#-12" PRIx64
             " %#-12" PRIx64,
-            xen_ram_idstr(block), kinds[xen_ram_get_kind(block)], gpa,
+            xen_ram_idstr(block), block_kind(block), gpa,
             xen_ram_offset(block), xen_ram_size(block),
             xen_ram_used_length(block), xen_ram_max_length(block));
-    for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++)
-        if (xen_ram_get_flags(block) & attributes[i].flag)
-            fputs(attributes[i].name, out);
+    for (const struct block_attribute *a = block_attributes; a->flag; a++)
+        if (xen_ram_get_flags(block) & a->flag)
+            fprintf(out, " %s", a->monitor);
     if (xen_ram_path(block))
         fprintf(out, " %s", xen_ram_path(block));
     fputs(EOL, out);

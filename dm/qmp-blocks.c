@@ -1,27 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include "dm/block-names.h"
 #include "dm/machine.h"
 #include "dm/qmp-commands.h"
 
 #include "xenram/ram.h"
-
-static const char *const kinds[] = {
-    [XEN_RAM_GUEST] = "guest",
-    [XEN_RAM_VISIBLE] = "visible",
-    [XEN_RAM_PRIVATE] = "private",
-    [XEN_RAM_FILE] = "file",
-};
-
-static const struct {
-    const char *name;
-    unsigned flag;
-} attributes[] = {
-    {"resizeable", XEN_RAM_RESIZEABLE}, {"rom", XEN_RAM_ROM},
-    {"copy-on-write", XEN_RAM_COPY},    {"dont-fork", XEN_RAM_DONTFORK},
-    {"dont-dump", XEN_RAM_DONTDUMP},    {"huge", XEN_RAM_HUGE},
-    {"write-back", XEN_RAM_WRITEBACK},
-};
 
 static void put_number(struct json_object *object, const char *key,
                        uint64_t value)
@@ -42,7 +26,7 @@ static struct json_object *describe(const struct xen_ram_block *block)
     unsigned flags = xen_ram_get_flags(block);
 
     put_string(item, "name", xen_ram_idstr(block));
-    put_string(item, "kind", kinds[xen_ram_get_kind(block)]);
+    put_string(item, "kind", block_kind(block));
     put_number(item, "offset", xen_ram_offset(block));
     put_number(item, "size", xen_ram_size(block));
     put_number(item, "used-length", xen_ram_used_length(block));
@@ -51,10 +35,9 @@ static struct json_object *describe(const struct xen_ram_block *block)
         put_number(item, "gfn", xen_ram_gfn(block));
     if (xen_ram_path(block))
         put_string(item, "file", xen_ram_path(block));
-    for (size_t i = 0; i < sizeof(attributes) / sizeof(attributes[0]); i++)
-        if (flags & attributes[i].flag)
-            json_object_array_add(list,
-                                  json_object_new_string(attributes[i].name));
+    for (const struct block_attribute *a = block_attributes; a->flag; a++)
+        if (flags & a->flag)
+            json_object_array_add(list, json_object_new_string(a->name));
     json_object_object_add(item, "attributes", list);
     return item;
 }

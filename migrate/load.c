@@ -327,7 +327,6 @@ static int load_open(struct load *load, int fd)
 {
     int r;
 
-    load->error[0] = '\0';
     if (xen_ram_get_phase(load->ram) != XEN_RAM_LOADING)
         return migrate_error(load->error, -EPERM,
                              "a state can only be loaded in phase LOADING");
@@ -341,22 +340,27 @@ static int load_open(struct load *load, int fd)
     return read_stream(load, fd);
 }
 
+static int load_checked(struct load *load,
+                        const struct xen_migrate_options *options, int fd,
+                        char error[XEN_MIGRATE_ERROR_MAX])
+{
+    int r;
+
+    error[0] = '\0';
+    load->error = error;
+    load->policy = options ? options->policy : XEN_MIGRATE_ADAPT;
+    r = load_open(load, fd);
+    return r ? r : check_all(load);
+}
+
 int xen_migrate_load(struct xen_ram *ram,
                      const struct xen_migrate_device *devices, size_t nr,
                      const struct xen_migrate_options *options, int fd,
                      char error[XEN_MIGRATE_ERROR_MAX])
 {
-    struct load load = {
-        .ram = ram,
-        .devices = devices,
-        .nr = nr,
-        .policy = options ? options->policy : XEN_MIGRATE_ADAPT,
-        .error = error,
-    };
-    int r = load_open(&load, fd);
+    struct load load = {.ram = ram, .devices = devices, .nr = nr};
+    int r = load_checked(&load, options, fd, error);
 
-    if (!r)
-        r = check_all(&load);
     if (!r)
         r = apply_all(&load);
     unstage(&load);
@@ -369,17 +373,9 @@ int xen_migrate_check(struct xen_ram *ram,
                       xen_migrate_verdict_fn *verdict, void *opaque,
                       char error[XEN_MIGRATE_ERROR_MAX])
 {
-    struct load load = {
-        .ram = ram,
-        .devices = devices,
-        .nr = nr,
-        .policy = options ? options->policy : XEN_MIGRATE_ADAPT,
-        .error = error,
-    };
-    int r = load_open(&load, fd);
+    struct load load = {.ram = ram, .devices = devices, .nr = nr};
+    int r = load_checked(&load, options, fd, error);
 
-    if (!r)
-        r = check_all(&load);
     if (load.owned_read) {
         int told = ownership_report(&load.owned, ram, load.policy, verdict,
                                     opaque, error);

@@ -9,7 +9,7 @@
 
 #include "migrate/error.h"
 
-static const char *kind_name(unsigned kind)
+const char *xen_migrate_kind_name(unsigned kind)
 {
     switch (kind) {
     case XEN_RAM_GUEST:
@@ -123,8 +123,9 @@ static int check_nature(const struct ownership_record *record, char *error)
         return migrate_error(error, -EINVAL,
                              "block %s: %s in the stream, %s here: use the "
                              "configuration that it was saved with",
-                             record->idstr, kind_name(record->kind),
-                             kind_name(kind));
+                             record->idstr,
+                             xen_migrate_kind_name(record->kind),
+                             xen_migrate_kind_name(kind));
     if (rom != !!(record->flags & OWNERSHIP_ROM))
         return migrate_error(error, -EINVAL,
                              "block %s: %s in the stream, %s here: use the "

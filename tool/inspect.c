@@ -40,20 +40,6 @@ struct inspection {
     uint64_t offset; /* of the state in the file */
 };
 
-static const char *kind_name(unsigned kind)
-{
-    switch (kind) {
-    case XEN_RAM_GUEST:
-        return "guest RAM";
-    case XEN_RAM_VISIBLE:
-        return "guest-visible";
-    case XEN_RAM_FILE:
-        return "file-backed";
-    default:
-        return "private";
-    }
-}
-
 static void add_flags(struct json_object *row, unsigned flags)
 {
     static const struct {
@@ -83,7 +69,7 @@ static void show_block(const struct xen_migrate_block *block, void *opaque)
     struct json_object *row = json_object_new_object();
 
     table_add_text(row, "name", block->idstr);
-    table_add_text(row, "kind", kind_name(block->kind));
+    table_add_text(row, "kind", xen_migrate_kind_name(block->kind));
     if (block->gfn != XEN_RAM_NO_GFN)
         table_add_number(row, "gfn", block->gfn);
     table_add_number(row, "used_length", block->used_length);

@@ -155,6 +155,9 @@ struct xen_migrate_block {
     uint32_t sum; /* CRC-32 of its size bytes */
 };
 
+/* In words, as messages have it.  Static. */
+const char *xen_migrate_kind_name(unsigned kind);
+
 /*
  * saved: what the state says, NULL when it does not have this block; here:
  * ours, NULL when we do not.  reason is NULL unless verdict is REFUSE.  All of
