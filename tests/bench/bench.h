@@ -10,6 +10,7 @@
  *   name  value  unit  what limits it  the limit's value  value / limit
  */
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define BENCH_ROUNDS 11
@@ -32,6 +33,11 @@ void bench_p99(const char *name, bench_fn *fn, const char *limit_name,
                bench_fn *limit, void *opaque, unsigned nr);
 void bench_print(const char *name, double value, const char *unit,
                  const char *limit_name, double limit);
+
+/* What several are measured against. */
+double bench_epoch(void *opaque); /* one grace period */
+/* len bytes that cannot be touched, at a place (NULL: any). */
+void *bench_reserve(void *at, size_t len);
 
 void bench_mapcache(void);
 void bench_mapcache_invalidate(void);

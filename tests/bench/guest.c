@@ -39,22 +39,10 @@ void *guest_look_up(struct xen_mapcache *cache, uint64_t gpa, size_t len)
     return host;
 }
 
-static void *reserve(void *at, size_t len)
-{
-    void *host =
-        mmap(at, len, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0),
-             -1, 0);
-
-    if (host == MAP_FAILED)
-        bench_die("mmap");
-    return host;
-}
-
 double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget)
 {
     xenforeignmemory_handle *handle = xenforeignmemory_open(NULL, 0);
-    uint8_t *window = reserve(NULL, bytes);
+    uint8_t *window = bench_reserve(NULL, bytes);
     xen_pfn_t gfns[512];
     int errors[512];
     double start, time;
@@ -70,7 +58,7 @@ double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget)
                 MAP_SHARED | MAP_FIXED, chunk / PAGE, gfns, errors))
             bench_die("a map failed");
         if (at >= budget)
-            reserve(window + at - budget, chunk);
+            bench_reserve(window + at - budget, chunk);
     }
     time = bench_now() - start;
     munmap(window, bytes);

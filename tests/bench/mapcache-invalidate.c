@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <urcu-qsbr.h>
 
 #include "tests/bench/bench.h"
 #include "tests/bench/guest.h"
@@ -36,15 +35,6 @@ static double invalidate(void *opaque)
     took = bench_now() - start;
     xen_mapcache_reclaim(s->cache, 0);
     return took;
-}
-
-static double epoch(void *opaque)
-{
-    double start = bench_now();
-
-    (void)opaque;
-    urcu_qsbr_synchronize_rcu();
-    return bench_now() - start;
 }
 
 struct reader {
@@ -81,14 +71,14 @@ static void bench_answers(struct setting *s)
     for (unsigned i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
         s->chunks = chunks[i];
         snprintf(name, sizeof(name), "mapcache.invalidate.%u.p99", s->chunks);
-        bench_p99(name, invalidate, "an epoch", epoch, s,
+        bench_p99(name, invalidate, "an epoch", bench_epoch, s,
                   s->chunks > 1000 ? 200 : 1000);
     }
     s->chunks = 64;
     if (pthread_create(&thread, NULL, read_on, &reader))
         bench_die("no thread");
     bench_p99("mapcache.invalidate.64.reader.p99", invalidate,
-              "an epoch with that reader", epoch, s, 1000);
+              "an epoch with that reader", bench_epoch, s, 1000);
     reader.stop = true;
     xen_mapcache_thread_offline();
     pthread_join(thread, NULL);

@@ -81,3 +81,22 @@ void quit(struct dm *dm, struct qmp_peer *peer)
     qmp_close_peer(peer);
     CHECK_EQUAL(dm_join(dm), 0);
 }
+
+void check_handed_on(struct dm *source, struct qmp_peer *peer,
+                     const char *state)
+{
+    struct qmp_peer other;
+    struct dm target;
+
+    prepare_target(&target, state, NULL);
+    dm_launch(&target);
+    CHECK(dm_comes_up(&target));
+    qmp_open_peer(&other, target.qmp_path);
+    qmp_do(&other, "cont", NULL);
+    check_guest(TARGET);
+    quit(source, peer);
+    fakexen_destroy(SOURCE);
+    check_guest(TARGET);
+    quit(&target, &other);
+    check_nothing_left();
+}

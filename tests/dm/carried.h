@@ -29,4 +29,11 @@ void prepare_target(struct dm *dm, const char *state, const char *const *extra);
 /* By QMP; it must end well. */
 void quit(struct dm *dm, struct qmp_peer *peer);
 
+/*
+ * A target goes on from state beside the source, which then ends, as xl migrate
+ * to localhost has it; nothing is left of either.
+ */
+void check_handed_on(struct dm *source, struct qmp_peer *peer,
+                     const char *state);
+
 #endif

@@ -209,8 +209,8 @@ static void fail_on_the_other_side(const char *state)
 static void migrate_twice(void)
 {
     const char *state = scratch("state");
-    struct qmp_peer peer, other;
-    struct dm source, target;
+    struct qmp_peer peer;
+    struct dm source;
 
     run_source(&source, &peer, NULL);
     set_up_guest(SOURCE);
@@ -228,17 +228,7 @@ static void migrate_twice(void)
     CHECK(fakexen_dirty(SOURCE, 0x500));
     save_live(&peer, state);
     log_dirty(&peer, false);
-    prepare_target(&target, state, NULL);
-    dm_launch(&target);
-    CHECK(dm_comes_up(&target));
-    qmp_open_peer(&other, target.qmp_path);
-    qmp_do(&other, "cont", NULL);
-    check_guest(TARGET);
-    quit(&source, &peer);
-    fakexen_destroy(SOURCE);
-    check_guest(TARGET);
-    quit(&target, &other);
-    check_nothing_left();
+    check_handed_on(&source, &peer, state);
 }
 
 static void a_migration_that_failed_can_be_tried_again(void **state)

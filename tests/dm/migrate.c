@@ -162,23 +162,13 @@ static void the_source_goes_on_after_a_checkpoint(void **state)
 static void overlap(void)
 {
     const char *state = scratch("state");
-    struct dm source, target;
-    struct qmp_peer peer, other;
+    struct qmp_peer peer;
+    struct dm source;
 
     run_source(&source, &peer, NULL);
     set_up_guest(SOURCE);
     qmp_save(&peer, state);
-    prepare_target(&target, state, NULL);
-    dm_launch(&target);
-    CHECK(dm_comes_up(&target));
-    qmp_open_peer(&other, target.qmp_path);
-    qmp_do(&other, "cont", NULL);
-    check_guest(TARGET);
-    quit(&source, &peer);
-    fakexen_destroy(SOURCE);
-    check_guest(TARGET);
-    quit(&target, &other);
-    check_nothing_left();
+    check_handed_on(&source, &peer, state);
 }
 
 static void source_and_target_can_live_side_by_side(void **state)

@@ -15,18 +15,11 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uv.h>
 
-#include "dm/bus.h"
 #include "dm/ioreq.h"
-#include "dm/machine.h"
-#include "dm/options.h"
-#include "dm/xen.h"
-
-#include "xenram/mapcache.h"
-#include "xenram/ram.h"
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/fuzz/board.h"
 
 #define GUEST_MIB 4
 #define GUEST_PAGES (GUEST_MIB * 256)
@@ -37,24 +30,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct board {
-    uint32_t domid;
-    struct options options;
-    struct machine machine;
-    uv_loop_t loop;
-    bool faulty; /* a call of Xen failed: what is where may differ */
-};
-
 struct input {
     const uint8_t *data;
     size_t left;
 };
 
-static void expect(bool holds)
-{
-    if (!holds)
-        abort();
-}
+/* A call of Xen failed: what is where may differ. */
+static bool faulty;
 
 /* ---- the machine ------------------------------------------------------ */
 
@@ -84,66 +66,35 @@ static void pump(void *opaque)
     uv_run(opaque, UV_RUN_NOWAIT);
 }
 
-static void board_open(struct board *board, uint32_t domid, bool loading,
-                       const char *kernel)
+/* In the domain, with all devices. */
+static void machine_open(struct board *board, uint32_t domid, bool loading,
+                         const char *kernel)
 {
-    struct machine *machine = &board->machine;
+    struct options options = {.domid = domid,
+                              .ram_mb = GUEST_MIB,
+                              .serials = {"null", "null"},
+                              .kernel = kernel,
+                              .boot_order = "c",
+                              .max_vcpus = 1,
+                              .platform_device = true,
+                              .acpi = true,
+                              .incoming_fd = -1};
 
-    *board = (struct board){
-        .domid = domid,
-        .options = {.domid = domid,
-                    .ram_mb = GUEST_MIB,
-                    .serials = {"null", "null"},
-                    .kernel = kernel,
-                    .boot_order = "c",
-                    .max_vcpus = 1,
-                    .platform_device = true,
-                    .acpi = true,
-                    .incoming_fd = -1},
-    };
-    expect(uv_loop_init(&board->loop) == 0);
-    machine->options = &board->options;
-    machine->loop = &board->loop;
-    machine->nr_vcpus = 1;
-    machine->loading = loading;
-    expect(xen_open(domid, &machine->xen) == 0);
-    expect(xen_mapcache_open(domid, NULL, &machine->cache) == 0);
-    expect(xen_ram_open(domid, machine->cache, &machine->ram) == 0);
-    expect(xen_ioreq_create(machine->xen) == 0);
-    expect(bus_new(machine->xen, &machine->bus) == 0);
-    xen_ram_set_phase(machine->ram, loading ? XEN_RAM_LOADING : XEN_RAM_RESET);
-    expect(machine_init(machine) == 0);
+    board_open(board, &options, loading);
 }
 
-static void board_serve(struct board *board)
+static void serve(struct board *board)
 {
     expect(ioreq_start(&board->machine, &board->machine.ioreq) == 0);
     fakexen_set_pump(pump, &board->loop);
     machine_cont(&board->machine);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
+static void machine_close(struct board *board)
 {
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-static void board_close(struct board *board)
-{
-    struct machine *machine = &board->machine;
-
     fakexen_set_pump(NULL, NULL);
-    ioreq_stop(machine->ioreq);
-    machine_fini(machine);
-    uv_run(&board->loop, UV_RUN_NOWAIT);
-    uv_walk(&board->loop, close_handle, NULL);
-    uv_run(&board->loop, UV_RUN_DEFAULT);
-    expect(uv_loop_close(&board->loop) == 0);
-    bus_free(machine->bus);
-    xen_ram_close(machine->ram);
-    xen_mapcache_close(machine->cache);
-    xen_close(machine->xen);
+    ioreq_stop(board->machine.ioreq);
+    board_close(board);
 }
 
 /* ---- the guest -------------------------------------------------------- */
@@ -202,7 +153,7 @@ static void access_port(struct board *board, struct input *input, bool read)
     io.size = take_size(input);
     if (!read)
         io.data = take(input, io.size);
-    expect(fakexen_io(board->domid, &io) == 0);
+    expect(fakexen_io(board->options.domid, &io) == 0);
 }
 
 static void access_memory(struct board *board, struct input *input, bool read)
@@ -213,7 +164,7 @@ static void access_memory(struct board *board, struct input *input, bool read)
     io.size = 1u << take(input, 1) % 4;
     if (!read)
         io.data = take(input, io.size);
-    expect(fakexen_io(board->domid, &io) == 0);
+    expect(fakexen_io(board->options.domid, &io) == 0);
 }
 
 static void access_config(struct board *board, struct input *input, bool read)
@@ -227,9 +178,9 @@ static void access_config(struct board *board, struct input *input, bool read)
         devfn = functions[devfn % 4];
     offset &= (uint8_t) ~(size - 1);
     if (read)
-        fakexen_pci_read(board->domid, devfn, offset, size);
+        fakexen_pci_read(board->options.domid, devfn, offset, size);
     else
-        fakexen_pci_write(board->domid, devfn, offset, size,
+        fakexen_pci_write(board->options.domid, devfn, offset, size,
                           (uint32_t)take(input, size));
 }
 
@@ -245,7 +196,7 @@ static void move_string(struct board *board, struct input *input)
     io.addr = io.mmio ? take_address(input) : take_port(input);
     io.size = take_size(input);
     io.data = take_address(input);
-    expect(fakexen_io(board->domid, &io) == 0);
+    expect(fakexen_io(board->options.domid, &io) == 0);
 }
 
 static void send_raw(struct board *board, struct input *input)
@@ -259,7 +210,7 @@ static void send_raw(struct board *board, struct input *input)
     io.addr = take(input, 8);
     io.data = take(input, 8);
     io.size = (uint32_t)take(input, 4);
-    expect(fakexen_raw_ioreq(board->domid, 0, type, &io) == 0);
+    expect(fakexen_raw_ioreq(board->options.domid, 0, type, &io) == 0);
 }
 
 static void change_memory(struct board *board, struct input *input)
@@ -268,10 +219,10 @@ static void change_memory(struct board *board, struct input *input)
     uint64_t gfn = 0x100 + bits % 64;
 
     if (bits & 0x80)
-        fakexen_balloon_out(board->domid, gfn, 4);
+        fakexen_balloon_out(board->options.domid, gfn, 4);
     else if (bits & 0x40)
-        fakexen_balloon_in(board->domid, gfn, 4);
-    expect(fakexen_invalidate(board->domid, 0) == 0);
+        fakexen_balloon_in(board->options.domid, gfn, 4);
+    expect(fakexen_invalidate(board->options.domid, 0) == 0);
 }
 
 static void pause_and_go_on(struct board *board)
@@ -281,7 +232,7 @@ static void pause_and_go_on(struct board *board)
 }
 
 /* Xen refuses something that a device asks for. */
-static void arm_fault(struct board *board, struct input *input)
+static void arm_fault(struct input *input)
 {
     static const enum fakexen_kind kinds[] = {
         FAKEXEN_IOREQ, FAKEXEN_IRQ, FAKEXEN_MEM_TYPE, FAKEXEN_RELOCATE,
@@ -289,7 +240,7 @@ static void arm_fault(struct board *board, struct input *input)
     uint8_t bits = (uint8_t)take(input, 1);
 
     fakexen_fail(kinds[bits & 7], 1 + (bits >> 3 & 3), 1 + (bits >> 5), EIO);
-    board->faulty = true;
+    faulty = true;
 }
 
 static void disarm_faults(void)
@@ -334,7 +285,7 @@ static void run_op(struct board *board, struct input *input)
         pause_and_go_on(board);
         break;
     default:
-        arm_fault(board, input);
+        arm_fault(input);
     }
 }
 
@@ -399,17 +350,17 @@ static void move_to_another_domain(struct board *source, const char *kernel)
 
     fakexen_create(&(struct fakexen_domain){.domid = TARGET});
     fakexen_copy_memory(TARGET, SOURCE);
-    board_close(source);
+    machine_close(source);
 
-    board_open(&target, TARGET, true, kernel);
+    machine_open(&target, TARGET, true, kernel);
     load(&target, before);
-    board_serve(&target);
+    serve(&target);
     after = save(&target);
-    if (!source->faulty) {
+    if (!faulty) {
         expect_same(before, after);
         expect_same_in_xen();
     }
-    board_close(&target);
+    machine_close(&target);
     close(before);
     close(after);
 }
@@ -420,13 +371,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct board board;
     char kernel[32];
 
+    faulty = false;
     fakexen_reset();
     snprintf(kernel, sizeof(kernel), "/proc/self/fd/%d", kernel_fd());
     fakexen_create(
         &(struct fakexen_domain){.domid = SOURCE, .pages = GUEST_PAGES});
-    board_open(&board, SOURCE, false, kernel);
+    machine_open(&board, SOURCE, false, kernel);
     machine_reset(&board.machine);
-    board_serve(&board);
+    serve(&board);
     for (unsigned i = 0; i < MAX_OPS && input.left > 0; i++)
         run_op(&board, &input);
     expect(!fakexen_crashed(SOURCE));

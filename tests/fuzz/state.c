@@ -15,18 +15,12 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <uv.h>
 
 #include "dm/bus.h"
-#include "dm/machine.h"
-#include "dm/options.h"
 #include "dm/pci.h"
-#include "dm/xen.h"
-
-#include "xenram/mapcache.h"
-#include "xenram/ram.h"
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/fuzz/board.h"
 
 #define GUEST_MIB 16
 #define GUEST_PAGES (GUEST_MIB * 256)
@@ -37,70 +31,27 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct board {
-    struct options options;
-    struct machine machine;
-    uv_loop_t loop;
-};
-
-static void expect(bool holds)
-{
-    if (!holds)
-        abort();
-}
-
 /* ---- the machine ------------------------------------------------------ */
 
 /* As the source of tests/vectors has it, without a kernel. */
-static void board_open(struct board *board, uint32_t domid)
+static void machine_open(struct board *board, uint32_t domid)
 {
-    struct machine *machine = &board->machine;
+    struct options options = {.domid = domid,
+                              .ram_mb = GUEST_MIB,
+                              .serials = {"null"},
+                              .boot_order = "c",
+                              .max_vcpus = 1,
+                              .platform_device = true,
+                              .incoming_fd = -1};
 
-    *board = (struct board){
-        .options = {.domid = domid,
-                    .ram_mb = GUEST_MIB,
-                    .serials = {"null"},
-                    .boot_order = "c",
-                    .max_vcpus = 1,
-                    .platform_device = true,
-                    .incoming_fd = -1},
-    };
     fakexen_create(
         &(struct fakexen_domain){.domid = domid, .pages = GUEST_PAGES});
-    expect(uv_loop_init(&board->loop) == 0);
-    machine->options = &board->options;
-    machine->loop = &board->loop;
-    machine->nr_vcpus = 1;
-    machine->loading = true;
-    expect(xen_open(domid, &machine->xen) == 0);
-    expect(xen_mapcache_open(domid, NULL, &machine->cache) == 0);
-    expect(xen_ram_open(domid, machine->cache, &machine->ram) == 0);
-    expect(xen_ioreq_create(machine->xen) == 0);
-    expect(bus_new(machine->xen, &machine->bus) == 0);
-    xen_ram_set_phase(machine->ram, XEN_RAM_LOADING);
-    expect(machine_init(machine) == 0);
+    board_open(board, &options, true);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
+static void machine_close(struct board *board)
 {
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
-static void board_close(struct board *board)
-{
-    struct machine *machine = &board->machine;
-
-    machine_fini(machine);
-    uv_run(&board->loop, UV_RUN_NOWAIT);
-    uv_walk(&board->loop, close_handle, NULL);
-    uv_run(&board->loop, UV_RUN_DEFAULT);
-    expect(uv_loop_close(&board->loop) == 0);
-    bus_free(machine->bus);
-    xen_ram_close(machine->ram);
-    xen_mapcache_close(machine->cache);
-    xen_close(machine->xen);
+    board_close(board);
     fakexen_destroy(board->options.domid);
 }
 
@@ -211,13 +162,13 @@ static void expect_same_again(const struct state *want)
     struct board board;
     struct state got;
 
-    board_open(&board, SECOND);
+    machine_open(&board, SECOND);
     expect(load(&board, want));
     got = save(&board);
     expect(got.len == want->len);
     expect(memcmp(got.bytes, want->bytes, want->len) == 0);
     free(got.bytes);
-    board_close(&board);
+    machine_close(&board);
 }
 
 static void live_on(struct board *board, uint32_t seed)
@@ -246,12 +197,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     fix_sum(&state);
     if (!ready) {
         fakexen_reset();
-        board_open(&board, FIRST);
+        machine_open(&board, FIRST);
         ready = true;
     }
     if (load(&board, &state)) {
         live_on(&board, libdeflate_crc32(0, data, size));
-        board_close(&board);
+        machine_close(&board);
         expect(fakexen_violations() == 0);
         expect(fakexen_mappings() == 0 && fakexen_handles() == 0);
         ready = false;

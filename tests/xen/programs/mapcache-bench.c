@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <urcu-qsbr.h>
 #include <xenforeignmemory.h>
 
 #include "tests/bench/bench.h"
@@ -76,21 +75,9 @@ static void map_all(struct setting *s, uint8_t *host)
     xenforeignmemory_close(handle);
 }
 
-static uint8_t *reserve(void *at, size_t len)
-{
-    uint8_t *host =
-        mmap(at, len, PROT_NONE,
-             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0),
-             -1, 0);
-
-    if (host == MAP_FAILED)
-        bench_die("mmap");
-    return host;
-}
-
 static double raw_map(void *opaque)
 {
-    uint8_t *host = reserve(NULL, CHUNKS * CHUNK);
+    uint8_t *host = bench_reserve(NULL, CHUNKS * CHUNK);
     double start = bench_now(), took;
 
     map_all(opaque, host);
@@ -115,12 +102,12 @@ static double drop(void *opaque)
 
 static double raw_drop(void *opaque)
 {
-    uint8_t *host = reserve(NULL, CHUNKS * CHUNK);
+    uint8_t *host = bench_reserve(NULL, CHUNKS * CHUNK);
     double start, took;
 
     map_all(opaque, host);
     start = bench_now();
-    reserve(host, CHUNKS * CHUNK);
+    bench_reserve(host, CHUNKS * CHUNK);
     took = bench_now() - start;
     munmap(host, CHUNKS * CHUNK);
     return took / CHUNKS;
@@ -168,15 +155,6 @@ static double invalidate(void *opaque)
     return took;
 }
 
-static double epoch(void *opaque)
-{
-    double start = bench_now();
-
-    (void)opaque;
-    urcu_qsbr_synchronize_rcu();
-    return bench_now() - start;
-}
-
 int main(int argc, char **argv)
 {
     static const unsigned chunks[] = {0, CHUNKS};
@@ -197,7 +175,7 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < sizeof(chunks) / sizeof(chunks[0]); i++) {
         s.chunks = chunks[i];
         snprintf(name, sizeof(name), "mapcache.invalidate.%u.p99", s.chunks);
-        bench_p99(name, invalidate, "an epoch", epoch, &s, 100);
+        bench_p99(name, invalidate, "an epoch", bench_epoch, &s, 100);
     }
     xen_mapcache_close(s.cache);
     xen_mapcache_thread_offline();

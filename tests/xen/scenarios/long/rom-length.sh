@@ -50,6 +50,31 @@ place_rom() { guest_ask rom "rom $1" '^guest: rom 0x' 30; }
 
 pages() { ram-steps pages "$(domid rom)"; }
 
+# carry SIZE PAGES BASE: saved, restored where a ROM of SIZE is asked for, it has
+# the PAGES of before, at BASE.
+carry() {
+	rom_config "$1"
+	before=$(pages)
+	count=$(count_now rom) || exit 1
+	x save rom "$guests/rom.save" || fail "xl save failed"
+	guest_mark rom
+	x restore "$guests/rom.cfg" "$guests/rom.save" || fail "xl restore failed"
+	goes_on rom "$count"
+	[ "$(pages)" = "$before" ] || fail "saved with $before pages, has $(pages)"
+	rom_has "$2"
+	sees_rom "$3" "$2"
+}
+
+# boot_again PAGES: as many after a reboot, in $base.
+boot_again() {
+	guest_mark rom
+	x reboot rom || fail "xl reboot failed"
+	wait_up rom
+	rom_has "$1"
+	base=$(place_rom) || exit 1
+	sees_rom "$base" "$1"
+}
+
 rom_config 1536
 guest_create rom -p
 one=$(pages)
@@ -68,42 +93,13 @@ sees_rom "$moved" 5
 at "$base" 0xffffffff
 
 say "saved with 5 pages, restored where it would have 16"
-rom_config 65536
-before=$(pages)
-count=$(count_now rom) || exit 1
-x save rom "$guests/rom.save" || fail "xl save failed"
-guest_mark rom
-x restore "$guests/rom.cfg" "$guests/rom.save" || fail "xl restore failed"
-goes_on rom "$count"
-[ "$(pages)" = "$before" ] || fail "saved with $before pages, has $(pages)"
-rom_has 5
-sees_rom "$moved" 5
-
+carry 65536 5 "$moved"
 say "its next boot has 16"
-guest_mark rom
-x reboot rom || fail "xl reboot failed"
-wait_up rom
-rom_has 16
-base=$(place_rom) || exit 1
-sees_rom "$base" 16
-
+boot_again 16
 say "saved with 16 pages, restored where it would have 1"
-rom_config 1536
-before=$(pages)
-count=$(count_now rom) || exit 1
-x save rom "$guests/rom.save" || fail "xl save failed"
-guest_mark rom
-x restore "$guests/rom.cfg" "$guests/rom.save" || fail "xl restore failed"
-goes_on rom "$count"
-[ "$(pages)" = "$before" ] || fail "saved with $before pages, has $(pages)"
-rom_has 16
-sees_rom "$base" 16
-guest_mark rom
-x reboot rom || fail "xl reboot failed"
-wait_up rom
-rom_has 1
-base=$(place_rom) || exit 1
-sees_rom "$base" 1
+carry 1536 16 "$base"
+say "its next boot has 1"
+boot_again 1
 
 say "more than maxmem allows"
 x destroy rom || fail "xl destroy failed"
