@@ -19,6 +19,8 @@
 
 #define DOMID 7u
 
+#define MOST_VCPUS 128u /* xen/hvm/hvm_info_table.h, HVM_MAX_VCPUS */
+
 #define HOST_BRIDGE 0x00
 #define ISA_BRIDGE 0x08
 #define PM 0x0b
@@ -544,6 +546,46 @@ static void two_vcpus_are_served(void **state)
     in_child(use_both_vcpus);
 }
 
+static void *one_of_many(void *opaque)
+{
+    const unsigned *vcpu = opaque;
+    struct fakexen_io io;
+
+    for (unsigned i = 0; i < 20; i++) {
+        io = (struct fakexen_io){
+            .vcpu = *vcpu, .read = true, .addr = 0x10, .size = 2};
+        CHECK_EQUAL(fakexen_io(DOMID, &io), 0);
+        CHECK_EQUAL(io.data, 0x49d2);
+    }
+    return NULL;
+}
+
+static void use_all_vcpus(void)
+{
+    static const char *const extra[] = {"-smp", "128,maxcpus=128", NULL};
+    pthread_t threads[MOST_VCPUS];
+    unsigned vcpus[MOST_VCPUS];
+
+    fakexen_create(&(struct fakexen_domain){.domid = DOMID,
+                                            .pages = GUEST_PAGES,
+                                            .nr_vcpus = MOST_VCPUS,
+                                            .special = true});
+    start(extra);
+    for (unsigned i = 0; i < MOST_VCPUS; i++) {
+        vcpus[i] = i;
+        CHECK(pthread_create(&threads[i], NULL, one_of_many, &vcpus[i]) == 0);
+    }
+    for (unsigned i = 0; i < MOST_VCPUS; i++)
+        pthread_join(threads[i], NULL);
+    end();
+}
+
+static void as_many_vcpus_as_xen_has_are_served(void **state)
+{
+    (void)state;
+    in_child(use_all_vcpus);
+}
+
 /* ---- direct kernel boot ----------------------------------------------- */
 
 #define KERNEL_SIZE 20000
@@ -621,6 +663,7 @@ int main(void)
         cmocka_unit_test(every_port_can_be_read_at_every_width),
         cmocka_unit_test(odd_requests_are_answered),
         cmocka_unit_test(two_vcpus_are_served),
+        cmocka_unit_test(as_many_vcpus_as_xen_has_are_served),
         cmocka_unit_test(a_kernel_is_copied_by_the_doorbell),
     };
 
