@@ -249,6 +249,24 @@ int xen_ram_alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
     return alloc(ram, spec, NULL, NULL, out);
 }
 
+int xen_ram_alloc_resizeable(struct xen_ram *ram,
+                             const struct xen_ram_spec *spec,
+                             uint64_t max_length, xen_ram_resized_fn *resized,
+                             struct xen_ram_block **out)
+{
+    struct xen_ram_spec wanted = *spec;
+
+    if (max_length == 0) {
+        return ram_fail(ram, -EINVAL,
+                        "block '%s': a length that may change needs a maximum",
+                        spec->idstr ? spec->idstr : "");
+    }
+    wanted.flags |= XEN_RAM_RESIZEABLE;
+    wanted.max_length = max_length;
+    wanted.resized = resized;
+    return xen_ram_alloc(ram, &wanted, out);
+}
+
 int xen_ram_alloc_from_ptr(struct xen_ram *ram, const struct xen_ram_spec *spec,
                            void *host, struct xen_ram_block **out)
 {

@@ -164,6 +164,17 @@ int xen_ram_alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
                   struct xen_ram_block **out);
 
 /*
+ * As xen_ram_alloc, a block whose length may change: spec->size bytes of it are
+ * used now, max_length at most, and resized (may be NULL) is told of changes,
+ * with spec->opaque.  Both arguments take the place of spec's.
+ * -EINVAL: also when max_length is zero, or the kind of block is of one length.
+ */
+int xen_ram_alloc_resizeable(struct xen_ram *ram,
+                             const struct xen_ram_spec *spec,
+                             uint64_t max_length, xen_ram_resized_fn *resized,
+                             struct xen_ram_block **out);
+
+/*
  * As xen_ram_alloc, a private block in memory of the caller's: whole pages from
  * host on, without flags, of one length.  The memory must outlive the block.
  * -EINVAL: not so.

@@ -57,6 +57,59 @@ static void alloc_rejects_specs_out_of_range(void **state)
     assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
 }
 
+static void count_resizes(struct xen_ram_block *block, uint64_t old_length,
+                          uint64_t new_length, void *opaque)
+{
+    assert_int_not_equal(old_length, new_length);
+    assert_int_equal(xen_ram_used_length(block), new_length);
+    ++*(unsigned *)opaque;
+}
+
+static void a_resizeable_block_has_a_maximum_and_tells_of_changes(void **state)
+{
+    static const struct {
+        enum xen_ram_kind kind;
+        uint64_t max_length;
+        int rc;
+    } cases[] = {
+        {XEN_RAM_PRIVATE, 0, -EINVAL},  {XEN_RAM_PRIVATE, 4999, -EINVAL},
+        {XEN_RAM_PRIVATE, 9 * PAGE, 0}, {XEN_RAM_VISIBLE, 0, -EINVAL},
+        {XEN_RAM_VISIBLE, 9 * PAGE, 0}, {XEN_RAM_FILE, 9 * PAGE, -EINVAL},
+    };
+    struct env *env = *state;
+
+    for (size_t i = 0; i < NR(cases); i++) {
+        unsigned resizes = 0;
+        struct xen_ram_spec spec = {
+            .idstr = "r",
+            .kind = cases[i].kind,
+            .gfn = cases[i].kind == XEN_RAM_VISIBLE ? HOME : XEN_RAM_NO_GFN,
+            .size = 5000,
+            .max_length = 6000, /* does not count */
+            .opaque = &resizes,
+        };
+        struct xen_ram_block *block = NULL;
+
+        assert_int_equal(xen_ram_alloc_resizeable(env->ram, &spec,
+                                                  cases[i].max_length,
+                                                  count_resizes, &block),
+                         cases[i].rc);
+        assert_true((block != NULL) == (cases[i].rc == 0));
+        if (!block) {
+            assert_error_says(env, "'r'");
+            continue;
+        }
+        assert_int_equal(xen_ram_get_flags(block), XEN_RAM_RESIZEABLE);
+        assert_int_equal(xen_ram_max_length(block), 9 * PAGE);
+        assert_int_equal(xen_ram_resize(env->ram, block, 9 * PAGE), 0);
+        assert_int_equal(xen_ram_resize(env->ram, block, 9 * PAGE + 1), -E2BIG);
+        assert_int_equal(xen_ram_resize(env->ram, block, 5000), 0);
+        assert_int_equal(resizes, 2);
+        xen_ram_free(env->ram, block);
+    }
+    assert_int_equal(fakexen_tot_pages(DOMID), env->tot);
+}
+
 static void blocks_of_a_guest_need_a_cache(void **state)
 {
     static const struct xen_ram_spec spec = {
@@ -251,6 +304,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RAM_TEST(alloc_rejects_specs_out_of_range),
+        RAM_TEST(a_resizeable_block_has_a_maximum_and_tells_of_changes),
         RAM_TEST(blocks_of_a_guest_need_a_cache),
         RAM_TEST(open_gives_what_the_libraries_gave),
         RAM_TEST(the_list_can_be_walked_and_searched),

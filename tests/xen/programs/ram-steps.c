@@ -134,10 +134,9 @@ static void begin(struct guest *guest)
     static const struct xen_ram_spec spec = {
         .idstr = "steps",
         .kind = XEN_RAM_VISIBLE,
-        .flags = XEN_RAM_ROM | XEN_RAM_RESIZEABLE,
+        .flags = XEN_RAM_ROM,
         .gfn = FIRST,
         .size = 5 * PAGE,
-        .max_length = MAX_PAGES * PAGE,
     };
     int ret = xen_mapcache_open(guest->domid, NULL, &guest->cache);
 
@@ -145,7 +144,9 @@ static void begin(struct guest *guest)
         ret = xen_ram_open(guest->domid, guest->cache, &guest->ram);
     if (ret)
         die("open", strerror(-ret));
-    expect(guest, "allocate", xen_ram_alloc(guest->ram, &spec, &guest->block),
+    expect(guest, "allocate",
+           xen_ram_alloc_resizeable(guest->ram, &spec, MAX_PAGES * PAGE, NULL,
+                                    &guest->block),
            0);
     expect_pages(guest, "allocate", 5);
     check(guest, 0, 5, false);
