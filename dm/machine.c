@@ -112,14 +112,14 @@ void machine_fini(struct machine *machine)
 
 void machine_reset(struct machine *machine)
 {
-    xen_ram_set_phase(machine->ram, XEN_RAM_RESET);
+    (void)xen_ram_set_phase(machine->ram, XEN_RAM_RESET);
     for (size_t i = 0; i < machine->nr_devices; i++) {
         struct device *device = &machine->devices[i];
 
         if (device->ops->reset)
             device->ops->reset(device);
     }
-    xen_ram_set_phase(machine->ram, XEN_RAM_RUNNING);
+    (void)xen_ram_set_phase(machine->ram, XEN_RAM_RUNNING);
 }
 
 void machine_cont(struct machine *machine)

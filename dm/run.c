@@ -209,7 +209,8 @@ static int start(struct run *run)
         return ret;
 
     machine->loading = incoming;
-    xen_ram_set_phase(machine->ram, incoming ? XEN_RAM_LOADING : XEN_RAM_RESET);
+    (void)xen_ram_set_phase(machine->ram,
+                            incoming ? XEN_RAM_LOADING : XEN_RAM_RESET);
     ret = machine_init(machine);
     if (ret)
         return ret;

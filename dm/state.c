@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include <stdio.h>
+
 #include "dm/log.h"
 #include "dm/machine.h"
 
@@ -51,18 +53,22 @@ int machine_load(struct machine *machine, int fd,
     struct xen_migrate_device devices[MACHINE_MAX_DEVICES];
     struct xen_migrate_options options = stream_options(machine);
     size_t nr = saved_devices(machine, devices);
-    int ret =
-        xen_migrate_load(machine->ram, devices, nr, &options, fd, error);
+    int ret = xen_migrate_load(machine->ram, devices, nr, &options, fd, error);
 
     if (ret)
         return ret;
+    ret = xen_ram_set_phase(machine->ram, XEN_RAM_RUNNING);
+    if (ret) {
+        snprintf(error, XEN_MIGRATE_ERROR_MAX, "%s",
+                 xen_ram_error(machine->ram));
+        return ret;
+    }
     for (size_t i = 0; i < machine->nr_devices; i++) {
         struct device *device = &machine->devices[i];
 
         if (device->ops->restored)
             device->ops->restored(device);
     }
-    xen_ram_set_phase(machine->ram, XEN_RAM_RUNNING);
     machine->loading = false;
     machine->status = MACHINE_PAUSED;
     return 0;

@@ -82,9 +82,45 @@ void xen_ram_close(struct xen_ram *ram)
     free(ram);
 }
 
-void xen_ram_set_phase(struct xen_ram *ram, enum xen_ram_phase phase)
+static const char *const phase_names[] = {
+    [XEN_RAM_RESET] = "RESET",
+    [XEN_RAM_LOADING] = "LOADING",
+    [XEN_RAM_RUNNING] = "RUNNING",
+};
+
+/* A guest-visible block that waits for its pages, or NULL. */
+static const struct xen_ram_block *find_waiting(const struct xen_ram *ram)
 {
+    for (const struct xen_ram_block *b = ram->blocks; b; b = b->next)
+        if (b->kind == XEN_RAM_VISIBLE && b->gfn == XEN_RAM_NO_GFN)
+            return b;
+    return NULL;
+}
+
+int xen_ram_set_phase(struct xen_ram *ram, enum xen_ram_phase phase)
+{
+    const struct xen_ram_block *waiting;
+
+    if ((unsigned)phase > XEN_RAM_RUNNING) {
+        return ram_fail(ram, -EINVAL,
+                        "phase %s cannot become phase %u: there is none",
+                        phase_names[ram->phase], (unsigned)phase);
+    }
+    if (ram->phase == XEN_RAM_RUNNING && phase == XEN_RAM_LOADING) {
+        return ram_fail(ram, -EPERM,
+                        "phase RUNNING cannot become LOADING: load a state "
+                        "before the guest runs, or reset it first");
+    }
+    waiting = phase == XEN_RAM_LOADING ? NULL : find_waiting(ram);
+    if (waiting) {
+        return ram_fail(ram, -EPERM,
+                        "phase %s cannot become %s: block '%s' has no pages "
+                        "yet: load a state, or free the block",
+                        phase_names[ram->phase], phase_names[phase],
+                        waiting->idstr);
+    }
     ram->phase = phase;
+    return 0;
 }
 
 enum xen_ram_phase xen_ram_get_phase(const struct xen_ram *ram)

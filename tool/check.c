@@ -64,7 +64,7 @@ static int make_machine(struct machine *machine, const struct options *options)
     ret = xen_ram_open(0, NULL, &machine->ram);
     if (ret)
         return ret;
-    xen_ram_set_phase(machine->ram, XEN_RAM_LOADING);
+    (void)xen_ram_set_phase(machine->ram, XEN_RAM_LOADING);
     ret = bus_new(NULL, &machine->bus);
     return ret ? ret : machine_init(machine);
 }

@@ -75,6 +75,10 @@ enum xen_ram_flags {
  * populated, because the toolstack has restored the pages: a guest-visible
  * block has no gfn until the negotiation of xenram/migrate.h gives it one.  In
  * RUNNING a resize is an error.
+ *
+ * From RESET a list goes to either, from RUNNING to RESET only: a guest that
+ * runs is not loaded over.  It leaves LOADING when each guest-visible block has
+ * its pages, which is so after a load.
  */
 enum xen_ram_phase {
     XEN_RAM_RESET,
@@ -143,7 +147,12 @@ int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
  */
 void xen_ram_close(struct xen_ram *ram);
 
-void xen_ram_set_phase(struct xen_ram *ram, enum xen_ram_phase phase);
+/*
+ * Go to another phase, or stay.
+ * -EINVAL: no such phase.
+ * -EPERM:  not from the phase that it is in, see above.
+ */
+int xen_ram_set_phase(struct xen_ram *ram, enum xen_ram_phase phase);
 enum xen_ram_phase xen_ram_get_phase(const struct xen_ram *ram);
 
 /* Why the last call that failed did, never NULL. */

@@ -303,7 +303,8 @@ static void a_state_loads_only_in_phase_loading(void **state)
 
     (void)state;
     sides_init(&source, &target, &usual, &usual);
-    xen_ram_set_phase(target.ram, XEN_RAM_RUNNING);
+    carry(&source, &target, NULL, 0, "");
+    assert_int_equal(xen_ram_set_phase(target.ram, XEN_RAM_RUNNING), 0);
     carry(&source, &target, NULL, -EPERM, "phase LOADING");
     sides_fini(&source, &target);
 }

@@ -266,8 +266,67 @@ static void lengths_are_refused_in_the_words_of_the_field(void **state)
     assert_int_equal(xen_ram_resize(env->ram, block, PAGE), -EPERM);
     assert_error_says(env, "reset");
     assert_int_equal(xen_ram_size(block), 3 * PAGE);
-    xen_ram_set_phase(env->ram, XEN_RAM_LOADING);
+    assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_RESET), 0);
+    assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_LOADING), 0);
     assert_int_equal(xen_ram_resize(env->ram, block, PAGE), 0);
+}
+
+static void phases_follow_each_other_as_the_header_says(void **state)
+{
+    static const enum xen_ram_phase phases[] = {XEN_RAM_RESET, XEN_RAM_LOADING,
+                                                XEN_RAM_RUNNING};
+    static const bool legal[3][3] = {
+        [XEN_RAM_RESET] = {true, true, true},
+        [XEN_RAM_LOADING] = {true, true, true},
+        [XEN_RAM_RUNNING] = {true, false, true},
+    };
+    struct env *env = *state;
+
+    private(env, PAGE, 0);
+    visible(env, "v", 0, PAGE);
+    for (size_t i = 0; i < NR(phases); i++) {
+        for (size_t j = 0; j < NR(phases); j++) {
+            enum xen_ram_phase from = phases[i], to = phases[j];
+
+            assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_RESET), 0);
+            assert_int_equal(xen_ram_set_phase(env->ram, from), 0);
+            assert_int_equal(xen_ram_set_phase(env->ram, to),
+                             legal[from][to] ? 0 : -EPERM);
+            assert_int_equal(xen_ram_get_phase(env->ram),
+                             legal[from][to] ? to : from);
+        }
+    }
+    assert_error_says(env, "RUNNING cannot become LOADING");
+    assert_int_equal(xen_ram_set_phase(env->ram, (enum xen_ram_phase)3),
+                     -EINVAL);
+    assert_error_says(env, "RUNNING cannot become phase 3");
+}
+
+static void a_load_ends_when_each_block_of_the_guest_has_pages(void **state)
+{
+    static const enum xen_ram_phase next[] = {XEN_RAM_RESET, XEN_RAM_RUNNING};
+    static const char *const says[] = {"LOADING cannot become RESET",
+                                       "LOADING cannot become RUNNING"};
+    struct env *env = *state;
+    struct xen_ram_block *block;
+
+    assert_int_equal(fakexen_balloon_in(DOMID, BAR, 1), 0);
+    for (size_t i = 0; i < NR(next); i++) {
+        assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_RESET), 0);
+        assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_LOADING), 0);
+        private(env, PAGE, 0);
+        block = visible(env, "waiting", 0, PAGE);
+        assert_int_equal(xen_ram_set_phase(env->ram, next[i]), -EPERM);
+        assert_error_says(env, says[i]);
+        assert_error_says(env, "'waiting'");
+        assert_int_equal(xen_ram_set_phase(env->ram, XEN_RAM_LOADING), 0);
+        assert_int_equal(xen_ram_adopt(env->ram, block, BAR, PAGE), 0);
+        assert_int_equal(xen_ram_set_phase(env->ram, next[i]), 0);
+        assert_int_equal(xen_ram_get_phase(env->ram), next[i]);
+        xen_ram_free(env->ram, block);
+        xen_ram_free(env->ram, xen_ram_find(env->ram, "private"));
+        assert_int_equal(fakexen_balloon_in(DOMID, BAR, 1), 0);
+    }
 }
 
 static void a_closed_list_leaves_the_guest_its_pages(void **state)
@@ -311,6 +370,8 @@ int main(void)
         RAM_TEST(a_host_pointer_leads_to_its_block),
         RAM_TEST(access_ends_at_used_length),
         RAM_TEST(lengths_are_refused_in_the_words_of_the_field),
+        RAM_TEST(phases_follow_each_other_as_the_header_says),
+        RAM_TEST(a_load_ends_when_each_block_of_the_guest_has_pages),
         RAM_TEST(a_closed_list_leaves_the_guest_its_pages),
         RAM_TEST(a_dead_domain_fails_every_call_and_frees_nothing_twice),
     };
