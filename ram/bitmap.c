@@ -10,6 +10,7 @@
 #define GROUP_SHIFT (2 * SHIFT)
 #define TOP_SHIFT (3 * SHIFT)
 #define ALL UINT64_MAX
+#define CACHE_LINE 64
 
 static uint64_t round_up(uint64_t value, unsigned shift)
 {
@@ -106,14 +107,21 @@ struct take {
     int rc;
 };
 
-static void give(struct take *take, struct run run)
+/* Apart, so that give is small enough to be inline. */
+static __attribute__((noinline)) void give_back(struct take *take,
+                                                struct run run)
+{
+    ram_bitmap_set(take->bitmap, run.first, run.end - run.first);
+}
+
+static inline void give(struct take *take, struct run run)
 {
     if (run.end == 0)
         return;
     if (take->rc == 0)
         take->rc = take->fn(run.first, run.end - run.first, take->opaque);
     if (take->rc)
-        ram_bitmap_set(take->bitmap, run.first, run.end - run.first);
+        give_back(take, run);
 }
 
 /* The bits of a word go on from run, or begin others. */
@@ -127,14 +135,19 @@ static inline struct run take_bits(struct take *take, struct run run,
 
         bits >>= low;
         at += low;
-        nr = bits == ALL ? 64 : (unsigned)__builtin_ctzll(~bits);
         if (at != run.end) {
             give(take, run);
             run.first = at;
         }
+        /* The last run of the word, and mostly the only one. */
+        if ((bits & (bits + 1)) == 0) {
+            run.end = at + 64 - (unsigned)__builtin_clzll(bits);
+            break;
+        }
+        nr = (unsigned)__builtin_ctzll(~bits);
+        bits >>= nr;
         at += nr;
         run.end = at;
-        bits = nr == 64 ? 0 : bits >> nr;
     }
     return run;
 }
@@ -176,12 +189,25 @@ static void take_part(struct take *take, uint64_t group)
     }
 }
 
+/* Exchanges wait for their lines one by one; these come while others go on. */
+static void fetch_group(const struct ram_bitmap *bitmap, uint64_t group)
+{
+    const char *words = (const char *)&bitmap->words[group << SHIFT];
+
+    for (size_t at = 0; at < sizeof(uint64_t) << SHIFT; at += CACHE_LINE)
+        __builtin_prefetch(words + at, 1);
+}
+
 static void take_top(struct take *take, uint64_t top, uint64_t bits)
 {
-    for (; bits && take->rc == 0; bits &= bits - 1) {
+    for (uint64_t rest; bits && take->rc == 0; bits = rest) {
         uint64_t group = (top << SHIFT) + (unsigned)__builtin_ctzll(bits);
         uint64_t start = group << GROUP_SHIFT;
 
+        rest = bits & (bits - 1);
+        if (rest)
+            fetch_group(take->bitmap,
+                        (top << SHIFT) + (unsigned)__builtin_ctzll(rest));
         if (start >= take->first &&
             start + (UINT64_C(1) << GROUP_SHIFT) <= take->end)
             take_group(take, group);

@@ -97,6 +97,46 @@ static void random_sets_and_takes_agree_with_a_model(void **state)
     ram_bitmap_fini(&bitmap);
 }
 
+struct pattern {
+    uint64_t bits;
+    unsigned runs;
+};
+
+static int note_bits(uint64_t first, uint64_t nr, void *opaque)
+{
+    struct pattern *seen = opaque;
+
+    seen->runs++;
+    for (uint64_t i = first; i < first + nr; i++)
+        seen->bits |= UINT64_C(1) << i % 64;
+    return 0;
+}
+
+/* Sixteen bits at each end of a word and in its middle. */
+static void each_pattern_of_a_word_is_taken_as_its_runs(void **state)
+{
+    static const unsigned places[] = {0, 21, 48};
+    struct ram_bitmap bitmap;
+
+    (void)state;
+    assert_int_equal(ram_bitmap_init(&bitmap, NR), 0);
+    for (uint64_t bits = 1; bits < 1 << 16; bits++) {
+        for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+            struct pattern seen = {0};
+
+            for (unsigned at = 0; at < 16; at++)
+                if (bits >> at & 1)
+                    ram_bitmap_set(&bitmap, 640 + places[i] + at, 1);
+            assert_int_equal(ram_bitmap_take(&bitmap, 0, NR, note_bits, &seen),
+                             0);
+            assert_true(seen.bits == bits << places[i]);
+            assert_int_equal(seen.runs,
+                             __builtin_popcountll(bits & ~(bits << 1)));
+        }
+    }
+    ram_bitmap_fini(&bitmap);
+}
+
 static int count_run(uint64_t first, uint64_t nr, void *opaque)
 {
     uint64_t *sum = opaque;
@@ -230,6 +270,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_sets_and_takes_agree_with_a_model),
+        cmocka_unit_test(each_pattern_of_a_word_is_taken_as_its_runs),
         cmocka_unit_test(the_last_page_of_a_terabyte_is_found),
         cmocka_unit_test(no_write_of_any_thread_is_missed),
     };
