@@ -43,8 +43,14 @@ void bench_mapcache(void);
 void bench_mapcache_invalidate(void);
 void bench_mapcache_miss(void);
 void bench_ram(void);
-struct xen_mapcache;
-void bench_ram_dirty(struct xen_mapcache *cache); /* by bench_ram */
+/*
+ * By bench_ram, and on a real guest, which has no memory from gfn on, and may
+ * have 258 MiB more: figures PREFIX.1 to PREFIX.65536.  cache_budget: bytes, 0:
+ * the map cache's own.
+ */
+void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
+                       uint64_t cache_budget);
+void bench_ram_dirty(uint32_t domid); /* by bench_ram */
 void bench_migrate(void);
 
 #endif

@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "tests/bench/bench.h"
+#include "xenram/mapcache.h"
 #include "xenram/ram.h"
 
 #define PAGE UINT64_C(4096)
@@ -115,7 +116,7 @@ static double walk(void *opaque)
     return bench_now() - start;
 }
 
-void bench_ram_dirty(struct xen_mapcache *cache)
+void bench_ram_dirty(uint32_t domid)
 {
     static const struct {
         const char *name;
@@ -128,10 +129,12 @@ void bench_ram_dirty(struct xen_mapcache *cache)
         const char *name;
         uint64_t between;
     } densities[] = {{"clean", 0}, {"1%", 100}, {"all", 1}};
+    struct xen_mapcache *cache;
     struct setting s = {0};
     char name[48];
 
-    if (xen_ram_open(3, cache, &s.ram) ||
+    if (xen_mapcache_open(domid, NULL, &cache) ||
+        xen_ram_open(domid, cache, &s.ram) ||
         xen_ram_dirty_start(s.ram, XEN_RAM_USER))
         bench_die("no list");
     s.words = mmap(NULL, MOST / 8, PROT_READ | PROT_WRITE,
@@ -149,4 +152,6 @@ void bench_ram_dirty(struct xen_mapcache *cache)
     }
     munmap((void *)s.words, MOST / 8);
     xen_ram_close(s.ram);
+    xen_mapcache_close(cache);
+    xen_mapcache_thread_offline();
 }

@@ -123,21 +123,30 @@ on_demand() {
 	x destroy pod
 }
 
-# What make bench measures without Xen.
-map_cache() {
-	mapcache-bench "$(domid bench)" >"$guests/mapcache" ||
-		fail "mapcache-bench failed"
+# figures_of PROGRAM: what make bench measures without Xen, on this guest.
+figures_of() {
+	"$1" "$(domid bench)" >"$guests/figures" || fail "$1 failed"
 	while IFS=$(printf '\t') read -r name value unit why bound _; do
 		figure "$name" "$value" "$unit"
 		limit "$name" "$bound" "$why"
-	done <"$guests/mapcache"
+	done <"$guests/figures"
+}
+
+# Once is enough: each figure is a median already.
+library() {
+	figures_of mapcache-bench
+	[ "$round" = 1 ] || return 0
+	x pause bench || fail "xl pause failed"
+	x mem-max bench $((mb + 300)) || fail "xl mem-max failed"
+	figures_of ram-bench
+	x unpause bench || fail "xl unpause failed"
 }
 
 one_round() {
 	on_demand "$1"
 	starting bench guest.userspace "$1"
 	processes
-	[ -n "$suffix" ] || map_cache
+	[ -n "$suffix" ] || library
 	saving
 	migrating
 	x destroy bench

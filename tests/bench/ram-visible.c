@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+
+/*
+ * Grow a block in a guest by some pages, which clears them, and shrink it
+ * again, beside the calls that this takes at least.
+ */
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define __XEN_TOOLS__ 1
+#include <xen/xen.h>
+#include <xen/memory.h>
+#include <xencall.h>
+#include <xenforeignmemory.h>
+
+#include "tests/bench/bench.h"
+#include "xenram/mapcache.h"
+#include "xenram/ram.h"
+
+#define PAGE XEN_RAM_PAGE_SIZE
+#define MOST 65536u
+#define BATCH 512u /* extents a call, and pages of a large one */
+#define MAP 256u   /* pages that one call maps */
+
+struct setting {
+    uint32_t domid;
+    uint64_t gfn; /* of the block; the plain calls use those far behind it */
+    struct xen_ram *ram;
+    struct xen_ram_block *block;
+    uint64_t pages; /* by which it grows */
+    unsigned times;
+    xencall_handle *call;
+    xenforeignmemory_handle *fmem;
+    struct xen_memory_reservation *reservation;
+    xen_pfn_t *gfns;
+};
+
+static void resize(struct setting *s, uint64_t pages)
+{
+    if (xen_ram_resize(s->ram, s->block, (BATCH + pages) * PAGE))
+        bench_die(xen_ram_error(s->ram));
+}
+
+static double grow_and_shrink(void *opaque)
+{
+    struct setting *s = opaque;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < s->times; i++) {
+        resize(s, s->pages);
+        resize(s, 0);
+    }
+    return (bench_now() - start) / s->times;
+}
+
+static void reserve(struct setting *s, unsigned command, uint64_t gfn,
+                    unsigned order)
+{
+    uint64_t extents = s->pages >> order;
+
+    for (uint64_t done = 0, n; done < extents; done += n) {
+        n = extents - done < BATCH ? extents - done : BATCH;
+        for (uint64_t i = 0; i < n; i++)
+            s->gfns[i] = gfn + ((done + i) << order);
+        *s->reservation = (struct xen_memory_reservation){
+            .nr_extents = n,
+            .extent_order = order,
+            .domid = (domid_t)s->domid,
+        };
+        set_xen_guest_handle_raw(s->reservation->extent_start, s->gfns);
+        if (xencall2(s->call, __HYPERVISOR_memory_op, command,
+                     (uintptr_t)s->reservation) != (long)n)
+            bench_die("a reservation");
+    }
+}
+
+static void clear(struct setting *s, uint64_t gfn)
+{
+    xen_pfn_t gfns[MAP];
+    int errors[MAP];
+
+    for (uint64_t done = 0, n; done < s->pages; done += n) {
+        void *host;
+
+        n = s->pages - done < MAP ? s->pages - done : MAP;
+        for (uint64_t i = 0; i < n; i++)
+            gfns[i] = gfn + done + i;
+        host = xenforeignmemory_map(s->fmem, s->domid, PROT_READ | PROT_WRITE,
+                                    n, gfns, errors);
+        if (!host)
+            bench_die("a map");
+        memset(host, 0, n * PAGE);
+        xenforeignmemory_unmap(s->fmem, host, n);
+    }
+}
+
+static double plain_calls(void *opaque)
+{
+    struct setting *s = opaque;
+    uint64_t gfn = s->gfn + 2 * MOST;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < s->times; i++) {
+        reserve(s, XENMEM_populate_physmap, gfn, s->pages >= BATCH ? 9 : 0);
+        clear(s, gfn);
+        reserve(s, XENMEM_decrease_reservation, gfn, 0);
+    }
+    return (bench_now() - start) / s->times;
+}
+
+static void open_calls(struct setting *s)
+{
+    s->call = xencall_open(NULL, 0);
+    s->fmem = xenforeignmemory_open(NULL, 0);
+    if (!s->call || !s->fmem)
+        bench_die("no Xen");
+    s->reservation = xencall_alloc_buffer_pages(s->call, 2);
+    if (!s->reservation)
+        bench_die("no buffer");
+    s->gfns = (void *)((char *)s->reservation + PAGE);
+}
+
+static void close_calls(struct setting *s)
+{
+    xencall_free_buffer_pages(s->call, s->reservation, 2);
+    xenforeignmemory_close(s->fmem);
+    xencall_close(s->call);
+}
+
+static void measure(struct setting *s, const char *prefix)
+{
+    static const unsigned pages[] = {1, 16, 512, MOST};
+    char name[48];
+
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        s->pages = pages[i];
+        s->times = pages[i] >= MOST ? 1 : 2000 / (8 + pages[i]) + 4;
+        snprintf(name, sizeof(name), "%s.%u", prefix, pages[i]);
+        bench_run(name, grow_and_shrink,
+                  "populate, map, memset, unmap and decrease", plain_calls, s);
+    }
+}
+
+void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
+                       uint64_t cache_budget)
+{
+    struct xen_mapcache_options options = {.budget = cache_budget};
+    struct xen_ram_spec spec = {
+        .idstr = "bench",
+        .kind = XEN_RAM_VISIBLE,
+        .gfn = gfn,
+        .size = BATCH * PAGE,
+    };
+    struct setting s = {.domid = domid, .gfn = gfn};
+    struct xen_mapcache *cache;
+
+    if (xen_mapcache_open(domid, &options, &cache) ||
+        xen_ram_open(domid, cache, &s.ram))
+        bench_die("no list");
+    if (xen_ram_alloc_resizeable(s.ram, &spec, (BATCH + MOST) * (uint64_t)PAGE,
+                                 NULL, &s.block))
+        bench_die(xen_ram_error(s.ram));
+    open_calls(&s);
+    measure(&s, prefix);
+    close_calls(&s);
+    xen_ram_free(s.ram, s.block);
+    xen_ram_close(s.ram);
+    xen_mapcache_close(cache);
+    xen_mapcache_thread_offline();
+}
