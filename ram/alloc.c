@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "ram/file.h"
-#include "ram/populate.h"
 #include "ram/private.h"
 
 #define ADVICE (XEN_RAM_DONTFORK | XEN_RAM_DONTDUMP | XEN_RAM_HUGE)
@@ -329,7 +328,7 @@ void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
     if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
         (void)ram_pin_cache(ram, block, ram_span_of(block),
                             (struct ram_span){0});
-        (void)depopulate_pages(ram->call, ram->domid, block->gfn, nr, NULL);
+        (void)depopulate_pages(&ram->populate, block->gfn, nr, NULL);
         ram_forget(ram, block->gfn, nr);
         ram_unmark_gfns(ram, block->gfn, nr);
     }

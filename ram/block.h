@@ -8,11 +8,11 @@
 
 #include "ram/dirty.h"
 #include "ram/file.h"
+#include "ram/populate.h"
 
 #define RAM_PAGE_SHIFT 12
 #define RAM_ERROR_MAX 384
 
-struct xencall_handle;
 struct xendevicemodel_handle;
 
 struct xen_ram_block {
@@ -36,7 +36,7 @@ struct xen_ram {
     uint32_t domid;
     enum xen_ram_phase phase;
     struct xen_mapcache *cache;
-    struct xencall_handle *call;          /* NULL without a cache */
+    struct populate populate;             /* open if there is a cache */
     struct xendevicemodel_handle *device; /* NULL without a cache */
     struct xen_ram_block *blocks;         /* in order of allocation */
     struct xen_ram_notifier *notifiers;
@@ -71,7 +71,10 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
 int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
                      uint64_t first, uint64_t nr);
 
-/* The map cache forgets nr pages from gfn and gives their frames back. */
+/* The map cache looks for nr pages from gfn anew. */
+void ram_arrived(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
+
+/* The same, and it gives the frames back that were there. */
 void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 
 /* Is there no page now?  What the map cache knows must be fresh. */

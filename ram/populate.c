@@ -14,53 +14,49 @@
 #define LARGE_ORDER 9u /* 2 MiB */
 #define LARGE_PAGES (UINT64_C(1) << LARGE_ORDER)
 
-/* One page of the call's buffer holds this many gfns. */
+/* One page of the buffer holds this many gfns. */
 #define BATCH 512u
+#define BUFFER_PAGES 2
 
-struct request {
-    xencall_handle *call;
-    domid_t domid;
-    struct xen_memory_reservation *reservation;
-    xen_pfn_t *gfns;
-};
-
-static int request_init(struct request *request, xencall_handle *call,
-                        uint32_t domid)
+int populate_open(struct populate *populate, uint32_t domid)
 {
-    char *buffer = xencall_alloc_buffer_pages(call, 2);
-
-    if (!buffer)
+    populate->domid = domid;
+    populate->call = xencall_open(NULL, 0);
+    if (!populate->call)
+        return errno ? -errno : -ENODEV;
+    /* Kept: each would be two calls to Linux. */
+    populate->buffer = xencall_alloc_buffer_pages(populate->call, BUFFER_PAGES);
+    if (!populate->buffer) {
+        xencall_close(populate->call);
         return -ENOMEM;
-    *request = (struct request){
-        .call = call,
-        .domid = (domid_t)domid,
-        .reservation = (void *)buffer,
-        .gfns = (void *)(buffer + 4096),
-    };
+    }
     return 0;
 }
 
-static void request_fini(struct request *request)
+void populate_close(struct populate *populate)
 {
-    xencall_free_buffer_pages(request->call, request->reservation, 2);
+    xencall_free_buffer_pages(populate->call, populate->buffer, BUFFER_PAGES);
+    xencall_close(populate->call);
 }
 
 /* Returns how many of nr extents from gfn on were done, or -errno. */
-static int request_batch(struct request *request, unsigned command,
-                         uint64_t gfn, unsigned nr, unsigned order)
+static int request(struct populate *populate, unsigned command, uint64_t gfn,
+                   unsigned nr, unsigned order)
 {
+    struct xen_memory_reservation *reservation = (void *)populate->buffer;
+    xen_pfn_t *gfns = (void *)(populate->buffer + 4096);
     int rc;
 
     for (unsigned i = 0; i < nr; i++)
-        request->gfns[i] = gfn + ((uint64_t)i << order);
-    *request->reservation = (struct xen_memory_reservation){
+        gfns[i] = gfn + ((uint64_t)i << order);
+    *reservation = (struct xen_memory_reservation){
         .nr_extents = nr,
         .extent_order = order,
-        .domid = request->domid,
+        .domid = (domid_t)populate->domid,
     };
-    set_xen_guest_handle_raw(request->reservation->extent_start, request->gfns);
-    rc = xencall2(request->call, __HYPERVISOR_memory_op, command,
-                  (uintptr_t)request->reservation);
+    set_xen_guest_handle_raw(reservation->extent_start, gfns);
+    rc = xencall2(populate->call, __HYPERVISOR_memory_op, command,
+                  (uintptr_t)reservation);
     if (rc < 0)
         return errno ? -errno : -EIO;
     return rc;
@@ -85,7 +81,7 @@ static unsigned batch_size(uint64_t gfn, uint64_t nr, bool large,
     return extents < BATCH ? (unsigned)extents : BATCH;
 }
 
-static int populate_with(struct request *request, uint64_t gfn, uint64_t nr,
+static int populate_some(struct populate *populate, uint64_t gfn, uint64_t nr,
                          uint64_t *done)
 {
     bool large = true;
@@ -94,8 +90,8 @@ static int populate_with(struct request *request, uint64_t gfn, uint64_t nr,
 
     for (*done = 0; *done < nr;) {
         ask = batch_size(gfn + *done, nr - *done, large, &order);
-        rc = request_batch(request, XENMEM_populate_physmap, gfn + *done, ask,
-                           order);
+        rc =
+            request(populate, XENMEM_populate_physmap, gfn + *done, ask, order);
         if (rc < 0)
             return rc;
         *done += (uint64_t)rc << order;
@@ -109,7 +105,7 @@ static int populate_with(struct request *request, uint64_t gfn, uint64_t nr,
     return 0;
 }
 
-static int depopulate_with(struct request *request, uint64_t gfn, uint64_t nr,
+static int depopulate_some(struct populate *populate, uint64_t gfn, uint64_t nr,
                            uint64_t *done)
 {
     unsigned ask;
@@ -117,8 +113,8 @@ static int depopulate_with(struct request *request, uint64_t gfn, uint64_t nr,
 
     for (*done = 0; *done < nr;) {
         ask = nr - *done < BATCH ? (unsigned)(nr - *done) : BATCH;
-        rc = request_batch(request, XENMEM_decrease_reservation, gfn + *done,
-                           ask, 0);
+        rc =
+            request(populate, XENMEM_decrease_reservation, gfn + *done, ask, 0);
         if (rc < 0)
             return rc;
         /* It stops at a page that is not there. */
@@ -127,33 +123,22 @@ static int depopulate_with(struct request *request, uint64_t gfn, uint64_t nr,
     return 0;
 }
 
-int populate_pages(struct xencall_handle *call, uint32_t domid, uint64_t gfn,
-                   uint64_t nr)
+int populate_pages(struct populate *populate, uint64_t gfn, uint64_t nr)
 {
-    struct request request;
     uint64_t done, back;
-    int rc = request_init(&request, call, domid);
+    int rc = populate_some(populate, gfn, nr, &done);
 
     if (rc)
-        return rc;
-    rc = populate_with(&request, gfn, nr, &done);
-    if (rc)
-        (void)depopulate_with(&request, gfn, done, &back);
-    request_fini(&request);
+        (void)depopulate_some(populate, gfn, done, &back);
     return rc;
 }
 
-int depopulate_pages(struct xencall_handle *call, uint32_t domid, uint64_t gfn,
-                     uint64_t nr, uint64_t *done)
+int depopulate_pages(struct populate *populate, uint64_t gfn, uint64_t nr,
+                     uint64_t *done)
 {
-    struct request request;
-    uint64_t gone = 0;
-    int rc = request_init(&request, call, domid);
+    uint64_t gone;
+    int rc = depopulate_some(populate, gfn, nr, &gone);
 
-    if (rc == 0) {
-        rc = depopulate_with(&request, gfn, nr, &gone);
-        request_fini(&request);
-    }
     if (done)
         *done = gone;
     return rc;

@@ -10,11 +10,9 @@
 #include <string.h>
 
 #define __XEN_TOOLS__ 1
-#include <xencall.h>
 #include <xendevicemodel.h>
 
 #include "ram/block.h"
-#include "ram/populate.h"
 #include "xenram/mapcache.h"
 
 int ram_fail(struct xen_ram *ram, int rc, const char *format, ...)
@@ -34,6 +32,31 @@ uint64_t ram_round_up(uint64_t bytes)
     return (bytes + XEN_RAM_PAGE_SIZE - 1) & ~(uint64_t)(XEN_RAM_PAGE_SIZE - 1);
 }
 
+/* What a list needs for the memory of a guest. */
+static int open_guest(struct xen_ram *ram)
+{
+    int rc = populate_open(&ram->populate, ram->domid);
+
+    if (rc)
+        return rc;
+    ram->device = xendevicemodel_open(NULL, 0);
+    if (!ram->device) {
+        rc = errno ? -errno : -ENODEV;
+        goto err_populate;
+    }
+    return 0;
+
+err_populate:
+    populate_close(&ram->populate);
+    return rc;
+}
+
+static void close_guest(struct xen_ram *ram)
+{
+    xendevicemodel_close(ram->device);
+    populate_close(&ram->populate);
+}
+
 int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
                  struct xen_ram **out)
 {
@@ -44,26 +67,13 @@ int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
         return -ENOMEM;
     ram->domid = domid;
     ram->cache = cache;
-    if (cache) {
-        ram->call = xencall_open(NULL, 0);
-        if (!ram->call) {
-            rc = errno ? -errno : -ENODEV;
-            goto err_free;
-        }
-        ram->device = xendevicemodel_open(NULL, 0);
-        if (!ram->device) {
-            rc = errno ? -errno : -ENODEV;
-            goto err_call;
-        }
+    rc = cache ? open_guest(ram) : 0;
+    if (rc) {
+        free(ram);
+        return rc;
     }
     *out = ram;
     return 0;
-
-err_call:
-    xencall_close(ram->call);
-err_free:
-    free(ram);
-    return rc;
 }
 
 void xen_ram_close(struct xen_ram *ram)
@@ -75,10 +85,8 @@ void xen_ram_close(struct xen_ram *ram)
         ram_block_delete(ram, ram->blocks);
     }
     ram_dirty_fini(&ram->dirty);
-    if (ram->cache) {
-        xendevicemodel_close(ram->device);
-        xencall_close(ram->call);
-    }
+    if (ram->cache)
+        close_guest(ram);
     free(ram);
 }
 
@@ -174,11 +182,16 @@ bool ram_is_hole(struct xen_ram *ram, uint64_t gfn)
                              NULL) == -EFAULT;
 }
 
-void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
+void ram_arrived(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
 {
     /* The range was checked against the window. */
     (void)xen_mapcache_invalidate_range(ram->cache, gfn << RAM_PAGE_SHIFT,
                                         nr << RAM_PAGE_SHIFT);
+}
+
+void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
+{
+    ram_arrived(ram, gfn, nr);
     /* A frame stays charged to the guest as long as it is mapped here. */
     (void)xen_mapcache_reclaim(ram->cache, 0);
 }
@@ -205,7 +218,7 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
     uint64_t gfn = block->gfn + first;
     int rc;
 
-    rc = populate_pages(ram->call, ram->domid, gfn, nr);
+    rc = populate_pages(&ram->populate, gfn, nr);
     if (rc) {
         return ram_fail(ram, rc,
                         "block '%s': Xen does not give 0x%" PRIx64
@@ -213,7 +226,7 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
                         ": %s; raise videoram or maxmem of the guest",
                         block->idstr, nr, gfn, strerror(-rc));
     }
-    ram_forget(ram, gfn, nr);
+    ram_arrived(ram, gfn, nr);
     rc = zero_pages(ram, gfn, nr);
     if (rc) {
         ram_fail(ram, rc,
@@ -229,7 +242,7 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
     return 0;
 
 err_populate:
-    (void)depopulate_pages(ram->call, ram->domid, gfn, nr, NULL);
+    (void)depopulate_pages(&ram->populate, gfn, nr, NULL);
     ram_forget(ram, gfn, nr);
     return rc;
 }
@@ -240,7 +253,7 @@ int ram_pages_remove(struct xen_ram *ram, struct xen_ram_block *block,
     uint64_t gfn = block->gfn + first, done;
     int rc;
 
-    rc = depopulate_pages(ram->call, ram->domid, gfn, nr, &done);
+    rc = depopulate_pages(&ram->populate, gfn, nr, &done);
     ram_forget(ram, gfn, nr);
     if (rc == 0)
         ram_unmark_gfns(ram, gfn, nr);

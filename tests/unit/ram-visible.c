@@ -303,8 +303,8 @@ static void the_error_that_is_told_is_the_first(void **state)
 static void a_failed_call_changes_nothing(void **state)
 {
     static const enum fakexen_kind kinds[] = {
-        FAKEXEN_POPULATE, FAKEXEN_BUFFER,   FAKEXEN_MAP,
-        FAKEXEN_MEM_TYPE, FAKEXEN_RELOCATE, FAKEXEN_CACHEATTR,
+        FAKEXEN_POPULATE, FAKEXEN_MAP,       FAKEXEN_MEM_TYPE,
+        FAKEXEN_RELOCATE, FAKEXEN_CACHEATTR,
     };
     struct env *env = *state;
     struct xen_ram_block *block = visible(

@@ -140,6 +140,10 @@ static void open_gives_what_the_libraries_gave(void **state)
         assert_true(fakexen_failed(FAKEXEN_OPEN));
     }
     fakexen_fail(FAKEXEN_OPEN, 1, 1, 0);
+    fakexen_fail(FAKEXEN_BUFFER, 1, 1, ENOMEM);
+    assert_int_equal(xen_ram_open(DOMID, env->cache, &ram), -ENOMEM);
+    assert_true(fakexen_failed(FAKEXEN_BUFFER));
+    fakexen_fail(FAKEXEN_BUFFER, 1, 1, 0);
     xen_ram_close(NULL);
 }
 
