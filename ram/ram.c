@@ -44,8 +44,13 @@ static int open_guest(struct xen_ram *ram)
         rc = errno ? -errno : -ENODEV;
         goto err_populate;
     }
+    rc = ram_clear_open(ram);
+    if (rc)
+        goto err_device;
     return 0;
 
+err_device:
+    xendevicemodel_close(ram->device);
 err_populate:
     populate_close(&ram->populate);
     return rc;
@@ -53,6 +58,7 @@ err_populate:
 
 static void close_guest(struct xen_ram *ram)
 {
+    xen_mapcache_close(ram->small);
     xendevicemodel_close(ram->device);
     populate_close(&ram->populate);
 }
@@ -196,22 +202,6 @@ void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
     (void)xen_mapcache_reclaim(ram->cache, 0);
 }
 
-/*
- * Xen scrubs pages of dead guests only: one that a living guest, or we, gave
- * back can come again with its old content.
- */
-static int zero_pages(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
-{
-    static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
-    int rc = 0;
-
-    for (uint64_t i = 0; i < nr && rc == 0; i++) {
-        rc = xen_mapcache_write(ram->cache, (gfn + i) << RAM_PAGE_SHIFT, zeroes,
-                                sizeof(zeroes), NULL);
-    }
-    return rc;
-}
-
 int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t first, uint64_t nr)
 {
@@ -227,7 +217,7 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
                         block->idstr, nr, gfn, strerror(-rc));
     }
     ram_arrived(ram, gfn, nr);
-    rc = zero_pages(ram, gfn, nr);
+    rc = ram_clear(ram, gfn, nr);
     if (rc) {
         ram_fail(ram, rc,
                  "block '%s': new pages at gfn 0x%" PRIx64

@@ -34,6 +34,45 @@ static void visible_memory_is_charged_exactly_and_zeroed(void **state)
     assert_types(HOME, 1, FAKEXEN_HOLE);
 }
 
+/* As the guest sees them. */
+static bool all_zero(uint64_t gfn, uint64_t nr)
+{
+    static const uint8_t zeroes[PAGE];
+
+    for (uint64_t i = 0; i < nr; i++)
+        if (memcmp(fakexen_host(DOMID, gfn + i), zeroes, PAGE) != 0)
+            return false;
+    return true;
+}
+
+static void few_new_pages_are_cleared_without_a_large_map(void **state)
+{
+    static const uint64_t growths[] = {1, 15, 16, 17, 32, 33, 48, 49, 256, 600};
+    static const uint64_t places[] = {0, 1, 15, 500};
+    struct env *env = *state;
+
+    for (size_t i = 0; i < NR(growths) * NR(places); i++) {
+        struct xen_ram_spec spec = {
+            .idstr = "v", .kind = XEN_RAM_VISIBLE, .size = PAGE};
+        uint64_t nr = growths[i / NR(places)], mapped;
+        struct xen_ram_block *block;
+
+        spec.gfn = HOME + places[i % NR(places)];
+        assert_int_equal(
+            xen_ram_alloc_resizeable(env->ram, &spec, 601 * PAGE, NULL, &block),
+            0);
+        mapped = fakexen_mapped_bytes();
+        fakexen_reset_counters();
+        assert_int_equal(xen_ram_resize(env->ram, block, (1 + nr) * PAGE), 0);
+        assert_true(all_zero(spec.gfn, 1 + nr));
+        if (nr <= 32) {
+            assert_true(fakexen_pages(FAKEXEN_MAP) <= nr + 30);
+            assert_int_equal(fakexen_mapped_bytes(), mapped);
+        }
+        xen_ram_free(env->ram, block);
+    }
+}
+
 static void large_extents_come_first(void **state)
 {
     struct env *env = *state;
@@ -354,6 +393,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         RAM_TEST(visible_memory_is_charged_exactly_and_zeroed),
+        RAM_TEST(few_new_pages_are_cleared_without_a_large_map),
         RAM_TEST(large_extents_come_first),
         RAM_TEST(where_no_large_extent_is_left_pages_do),
         RAM_TEST(a_guest_without_room_is_told_so),
