@@ -10,6 +10,10 @@
  * dropped once a synchronisation that started later has completed, and only
  * with no pins.  The mutex is never held during a synchronisation: a thread
  * that waits for the mutex is online.
+ *
+ * A chunk is replaced and dropped with all its areas, which the kernel does not
+ * let be cut.  More of it is mapped beside them, where no reader can be, and
+ * needs no grace.
  */
 
 #include "xenram/mapcache.h"
@@ -29,6 +33,12 @@ struct cache_counters {
 
 #define CACHE_LINE 64
 
+/*
+ * Of areas that are not pinned.  With what is not mapped between them they are
+ * half of the 65530 that a process has.
+ */
+#define CACHE_AREAS_MAX 16384u
+
 struct xen_mapcache {
     /* What a hit reads is in one line, which misses do not write. */
     _Alignas(CACHE_LINE) uint8_t *window;
@@ -39,11 +49,12 @@ struct xen_mapcache {
     struct chunk_table table;
     struct foreign foreign;
     uint64_t budget; /* bytes */
-    uint64_t limit;  /* chunks mapped without pins */
+    uint64_t limit;  /* blocks mapped without pins */
 
     /* Of all below, and of what chunk.h says. */
     _Alignas(CACHE_LINE) pthread_mutex_t mutex;
-    _Atomic uint64_t mapped;     /* chunks; written under the mutex */
+    _Atomic uint64_t mapped;     /* blocks; written under the mutex */
+    uint64_t areas;              /* of the kernel, in all chunks */
     uint64_t hand;               /* where the clock goes on */
     bool waiting;                /* some chunk may wait for being dropped */
     uint64_t started, completed; /* synchronisations */
@@ -98,8 +109,20 @@ static inline void cache_note_retired(struct xen_mapcache *cache)
     cache->waiting = true;
 }
 
-/* With the mutex: room for one more chunk.  -EAGAIN only if strict. */
-int cache_make_room(struct xen_mapcache *cache, bool strict);
+/*
+ * With the mutex: room for that many more blocks, of chunk index, which is left
+ * as it is.  -EAGAIN only if strict.
+ */
+int cache_make_room(struct xen_mapcache *cache, uint64_t index, unsigned blocks,
+                    bool strict);
+
+/* With the mutex: the word of a chunk was before, and is now after. */
+static inline void cache_account(struct xen_mapcache *cache, uint64_t before,
+                                 uint64_t after)
+{
+    cache->mapped += (uint64_t)chunk_nr_blocks(after) - chunk_nr_blocks(before);
+    cache->areas += (uint64_t)chunk_nr_areas(after) - chunk_nr_areas(before);
+}
 
 static inline bool cache_is_current(const struct xen_mapcache *cache,
                                     uint64_t word)
@@ -107,6 +130,11 @@ static inline bool cache_is_current(const struct xen_mapcache *cache,
     uint64_t key = atomic_load_explicit(&cache->key, memory_order_relaxed);
 
     return ((word ^ key) & CHUNK_GENERATION) == 0;
+}
+
+static inline uint64_t cache_block_bytes(const struct xen_mapcache *cache)
+{
+    return (uint64_t)XEN_MAPCACHE_PAGE_SIZE << cache->table.block_shift;
 }
 
 static inline void *cache_host(const struct xen_mapcache *cache, uint64_t index)

@@ -17,8 +17,24 @@ static size_t whole_pages(uint64_t bytes)
     return (size_t)((bytes + 4095) & ~UINT64_C(4095));
 }
 
+/*
+ * Less than this is not worth a call of its own, which costs as much as 60 to
+ * 70 pages.
+ */
+#define BLOCK_PAGES 32u
+
+static unsigned pages_of_block(unsigned pages)
+{
+    unsigned block = pages / CHUNK_BLOCKS_MAX;
+
+    if (block < BLOCK_PAGES)
+        block = BLOCK_PAGES;
+    return block < pages ? block : pages;
+}
+
 int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages)
 {
+    unsigned block = pages_of_block(pages);
     unsigned valid_words = (unsigned)words_for(pages);
     size_t words = whole_pages(nr * sizeof(*table->words));
     size_t valid = whole_pages(nr * valid_words * sizeof(*table->valid));
@@ -44,6 +60,8 @@ int chunk_table_init(struct chunk_table *table, uint64_t nr, unsigned pages)
         .writable = (uint8_t *)memory + size - writable,
         .nr = nr,
         .pages = pages,
+        .blocks = pages / block,
+        .block_shift = (unsigned)__builtin_ctz(block),
         .valid_words = valid_words,
         .memory = memory,
         .size = size,
@@ -98,8 +116,9 @@ bool chunk_valid(const struct chunk_table *table, uint64_t index,
         want = UINT64_MAX << at % WORD_BITS;
         if (end < next)
             want &= UINT64_MAX >> (next - end);
+        /* Acquire: who sees the bit also sees what was mapped before it. */
         if (want &
-            ~atomic_load_explicit(&bits[at / WORD_BITS], memory_order_relaxed))
+            ~atomic_load_explicit(&bits[at / WORD_BITS], memory_order_acquire))
             return false;
     }
     return true;
@@ -113,25 +132,61 @@ static bool all_good(const int error[], unsigned pages)
     return true;
 }
 
-uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
-                         const int error[])
+/* Bits of word i of the bitmap for which pages [first, end) have no error. */
+static uint64_t good_bits(unsigned i, unsigned first, unsigned end,
+                          const int error[])
 {
-    _Atomic uint64_t *bits = &table->valid[index * table->valid_words];
-    uint64_t word;
+    uint64_t word = 0;
 
-    if (all_good(error, table->pages))
-        return CHUNK_FULL;
-    for (unsigned i = 0; i < table->valid_words; i++) {
-        word = 0;
-        for (unsigned j = 0; j < WORD_BITS; j++) {
-            unsigned page = i * WORD_BITS + j;
+    for (unsigned j = 0; j < WORD_BITS; j++) {
+        unsigned page = i * WORD_BITS + j;
 
-            if (page < table->pages && error[page] == 0)
-                word |= UINT64_C(1) << j;
-        }
-        atomic_store_explicit(&bits[i], word, memory_order_relaxed);
+        if (page >= first && page < end && error[page - first] == 0)
+            word |= UINT64_C(1) << j;
     }
-    return 0;
+    return word;
+}
+
+/* Bits of word i of the bitmap whose pages are in the word's blocks. */
+static uint64_t block_bits(const struct chunk_table *table, unsigned i,
+                           uint64_t word)
+{
+    uint64_t bits = 0;
+
+    for (unsigned j = 0; j < WORD_BITS; j++) {
+        unsigned page = i * WORD_BITS + j;
+
+        if (page < table->pages &&
+            (chunk_blocks(word) >> (page >> table->block_shift) & 1))
+            bits |= UINT64_C(1) << j;
+    }
+    return bits;
+}
+
+uint64_t chunk_set_valid(struct chunk_table *table, uint64_t index,
+                         uint64_t word, struct run run, const int error[])
+{
+    _Atomic uint64_t *valid = &table->valid[index * table->valid_words];
+    unsigned first = run.first << table->block_shift;
+    unsigned end = (run.first + run.nr) << table->block_shift;
+    uint64_t blocks =
+        (word & CHUNK_BLOCKS) | ((UINT64_C(1) << run.nr) - 1)
+                                    << (CHUNK_BLOCK_SHIFT + run.first);
+    uint64_t bits;
+
+    if ((word & CHUNK_SOLID) && all_good(error, end - first)) {
+        if ((unsigned)__builtin_popcountll(blocks) == table->blocks)
+            blocks |= CHUNK_FULL;
+        return blocks | CHUNK_SOLID;
+    }
+    for (unsigned i = 0; i < table->valid_words; i++) {
+        bits = word & CHUNK_SOLID
+                   ? block_bits(table, i, word)
+                   : atomic_load_explicit(&valid[i], memory_order_relaxed);
+        bits |= good_bits(i, first, end, error);
+        atomic_store_explicit(&valid[i], bits, memory_order_release);
+    }
+    return blocks;
 }
 
 void chunk_store(struct chunk_table *table, uint64_t index, uint64_t word)

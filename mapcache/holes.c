@@ -32,16 +32,16 @@ bool holes_find_page(const struct holes *holes, uint64_t gfn, uint64_t nr)
     return until > 0 && now_ns() < until;
 }
 
-void holes_note_chunk(struct holes *holes, uint64_t index)
+void holes_note_block(struct holes *holes, uint64_t block)
 {
-    holes->chunks[holes->next_chunk++ % HOLES_CHUNKS] = index + 1;
+    holes->blocks[holes->next_block++ % HOLES_BLOCKS] = block + 1;
 }
 
-bool holes_take_chunk(struct holes *holes, uint64_t index)
+bool holes_take_block(struct holes *holes, uint64_t block)
 {
-    for (unsigned i = 0; i < HOLES_CHUNKS; i++) {
-        if (holes->chunks[i] == index + 1) {
-            holes->chunks[i] = 0;
+    for (unsigned i = 0; i < HOLES_BLOCKS; i++) {
+        if (holes->blocks[i] == block + 1) {
+            holes->blocks[i] = 0;
             return true;
         }
     }

@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define HOLES_PAGES 16u
-#define HOLES_CHUNKS 16u
+#define HOLES_BLOCKS 16u
 /* How long a page is remembered.  It may be there since, so this is short. */
 #define HOLES_NS 1000000u
 
@@ -21,18 +21,19 @@ struct holes {
         uint64_t gfn;
         uint64_t until; /* ns of CLOCK_MONOTONIC; 0: unused */
     } pages[HOLES_PAGES];
-    /* Index + 1 of chunks that were nothing but holes: ask for a page first. */
-    uint64_t chunks[HOLES_CHUNKS];
-    unsigned next_page, next_chunk;
+    /* Number + 1 of blocks that were nothing but holes: ask for a page first.
+     */
+    uint64_t blocks[HOLES_BLOCKS];
+    unsigned next_page, next_block;
 };
 
 void holes_note_page(struct holes *holes, uint64_t gfn);
 /* Was a page of [gfn, gfn + nr) noted within the last HOLES_NS? */
 bool holes_find_page(const struct holes *holes, uint64_t gfn, uint64_t nr);
 
-void holes_note_chunk(struct holes *holes, uint64_t index);
-/* Was the chunk noted?  It is not from now on. */
-bool holes_take_chunk(struct holes *holes, uint64_t index);
+void holes_note_block(struct holes *holes, uint64_t block);
+/* Was the block noted?  It is not from now on. */
+bool holes_take_block(struct holes *holes, uint64_t block);
 
 void holes_forget(struct holes *holes);
 

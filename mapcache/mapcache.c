@@ -15,9 +15,6 @@
 #define DEFAULT_CHUNK (1u << 20)
 #define MAX_WINDOW (UINT64_C(1) << 52)
 
-/* Each chunk is an area of the kernel, of which a process has 65530. */
-#define MAX_CHUNKS 16384u
-
 static int set_options(struct xen_mapcache *cache,
                        const struct xen_mapcache_options *options)
 {
@@ -36,11 +33,6 @@ static int set_options(struct xen_mapcache *cache,
     cache->shift = (unsigned)__builtin_ctzll(chunk);
     cache->mask = chunk - 1;
     cache->size = (window + chunk - 1) & ~(chunk - 1);
-    cache->limit = cache->budget >> cache->shift;
-    if (cache->limit == 0)
-        cache->limit = 1;
-    if (cache->limit > MAX_CHUNKS)
-        cache->limit = MAX_CHUNKS;
     return 0;
 }
 
@@ -65,6 +57,9 @@ int xen_mapcache_open(uint32_t domid,
                           1u << (cache->shift - PAGE_SHIFT));
     if (rc)
         goto err_free;
+    cache->limit = cache->budget / cache_block_bytes(cache);
+    if (cache->limit < cache->table.blocks)
+        cache->limit = cache->table.blocks;
     cache->window = foreign_reserve(cache->size);
     if (!cache->window) {
         rc = -ENOMEM;
@@ -129,10 +124,23 @@ static inline int piece_pin(struct xen_mapcache *cache,
     return 0;
 }
 
-/* What a plain hit finds in the word, besides the key. */
+/* What a plain hit finds in the word, besides the key: of a full chunk, */
 static inline uint64_t plain(unsigned access)
 {
     return CHUNK_FULL | CHUNK_REFERENCED |
+           (access & CACHE_WRITE ? CHUNK_WRITABLE : 0);
+}
+
+/* and of one that is mapped in part, for a range within it. */
+static inline uint64_t plain_part(const struct xen_mapcache *cache,
+                                  uint64_t gpa, uint64_t len, unsigned access)
+{
+    struct piece piece;
+    uint64_t blocks;
+
+    first_piece(cache, gpa, len, &piece);
+    blocks = chunk_blocks_of(&cache->table, piece.first, piece.nr);
+    return blocks << CHUNK_BLOCK_SHIFT | CHUNK_SOLID | CHUNK_REFERENCED |
            (access & CACHE_WRITE ? CHUNK_WRITABLE : 0);
 }
 
@@ -142,7 +150,7 @@ static inline bool within_a_chunk(const struct xen_mapcache *cache,
     return gpa < cache->size && len - 1 <= cache->mask - (gpa & cache->mask);
 }
 
-/* A chunk that is current, whole and noted for the clock already. */
+/* A chunk that is current, noted for the clock already, and has all of want. */
 static inline bool is_plain(const struct xen_mapcache *cache, uint64_t index,
                             uint64_t want)
 {
@@ -208,13 +216,15 @@ static __attribute__((noinline)) int lookup_pieces(struct xen_mapcache *cache,
     return map_pieces(cache, gpa, len, access);
 }
 
-static inline int lookup(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
-                         unsigned access)
+static inline __attribute__((always_inline)) int
+lookup(struct xen_mapcache *cache, uint64_t gpa, uint64_t len, unsigned access)
 {
+    uint64_t index = gpa >> cache->shift;
     int rc;
 
     if (!within_a_chunk(cache, gpa, len) ||
-        !is_plain(cache, gpa >> cache->shift, plain(access))) {
+        !(is_plain(cache, index, plain(access)) ||
+          is_plain(cache, index, plain_part(cache, gpa, len, access)))) {
         rc = lookup_pieces(cache, gpa, len, access);
         if (rc)
             return rc;
@@ -300,13 +310,24 @@ static inline bool pin_plain(struct xen_mapcache *cache, uint64_t index,
            chunk_swap(&cache->table, index, &word, word + CHUNK_PIN);
 }
 
+static __attribute__((noinline)) int pin_part(struct xen_mapcache *cache,
+                                              uint64_t gpa, uint64_t len,
+                                              unsigned access)
+{
+    if (within_a_chunk(cache, gpa, len) &&
+        pin_plain(cache, gpa >> cache->shift,
+                  plain_part(cache, gpa, len, access)))
+        return 0;
+    return pin_pieces(cache, gpa, len, access);
+}
+
 static inline int pin(struct xen_mapcache *cache, uint64_t gpa, uint64_t len,
                       unsigned access)
 {
     if (within_a_chunk(cache, gpa, len) &&
         pin_plain(cache, gpa >> cache->shift, plain(access)))
         return 0;
-    return pin_pieces(cache, gpa, len, access);
+    return pin_part(cache, gpa, len, access);
 }
 
 int xen_mapcache_pin(struct xen_mapcache *cache, uint64_t gpa, size_t len,
@@ -366,7 +387,7 @@ void xen_mapcache_get_stats(const struct xen_mapcache *cache,
         .window = cache->size,
         .chunk = UINT64_C(1) << cache->shift,
         .budget = cache->budget,
-        .mapped = counter(&cache->mapped) << cache->shift,
+        .mapped = counter(&cache->mapped) * cache_block_bytes(cache),
         .misses = counter(&counters->misses),
         .map_calls = counter(&counters->map_calls),
         .map_errors = counter(&counters->map_errors),

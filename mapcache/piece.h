@@ -43,8 +43,8 @@ static inline bool usable(const struct xen_mapcache *cache,
     uint64_t want = access & CACHE_WRITE ? CHUNK_WRITABLE : 0;
 
     return (word & (CHUNK_KEY | want)) == (key | want) &&
-           ((word & CHUNK_FULL) ||
-            chunk_valid(&cache->table, piece->index, piece->first, piece->nr));
+           chunk_shows(&cache->table, piece->index, word, piece->first,
+                       piece->nr);
 }
 
 static inline bool piece_usable(const struct xen_mapcache *cache,

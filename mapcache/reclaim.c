@@ -16,29 +16,45 @@ static bool is_waiting(const struct xen_mapcache *cache, uint64_t word)
             !cache_is_current(cache, word));
 }
 
-/* Drop chunks [first, end), all of them waiting; returns how many remain. */
+/* No chunk that anyone is filling. */
+#define NO_CHUNK UINT64_MAX
+
+/* Drop chunks [first, end), all of them waiting; returns blocks that remain. */
 static uint64_t drop_run(struct xen_mapcache *cache, uint64_t first,
                          uint64_t end)
 {
+    struct chunk_table *table = &cache->table;
+    uint64_t left = 0;
+    bool failed;
+
     if (first == end)
         return 0;
-    if (foreign_drop(cache_host(cache, first), (end - first) << cache->shift))
-        return end - first;
-    for (uint64_t index = first; index < end; index++)
-        chunk_store(&cache->table, index, CHUNK_EMPTY);
-    cache->mapped -= end - first;
-    return 0;
+    failed = foreign_drop(cache_host(cache, first), (end - first)
+                                                        << cache->shift) != 0;
+    for (uint64_t index = first; index < end; index++) {
+        uint64_t word = chunk_load(table, index);
+
+        if (failed) {
+            left += chunk_nr_blocks(word);
+        } else {
+            chunk_store(table, index, CHUNK_EMPTY);
+            cache_account(cache, word, CHUNK_EMPTY);
+        }
+    }
+    return left;
 }
 
 /*
- * With the mutex and after grace: drop up to max waiting chunks, neighbours in
- * one call.  Returns how many still wait for something else than an unpin.
+ * With the mutex and after grace: drop waiting chunks with up to max blocks,
+ * neighbours in one call, but not chunk keep.  Returns how many blocks still
+ * wait for something else than an unpin.
  */
-static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
+static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t keep,
+                             uint64_t max)
 {
     struct chunk_table *table = &cache->table;
-    uint64_t first = 0, end = 0, left = 0, word;
-    bool pinned = false;
+    uint64_t first = 0, end = 0, left = 0, word, blocks;
+    bool kept = false;
 
     for (uint64_t index = chunk_next_used(table, 0, table->nr);
          index < table->nr;
@@ -46,13 +62,16 @@ static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
         word = chunk_load(table, index);
         if (!is_waiting(cache, word))
             continue;
+        blocks = chunk_nr_blocks(word);
         if (chunk_pins(word)) {
             PROBE_RANGE(quarantine, index << cache->shift, cache->mask + 1);
-            pinned = true;
+            kept = true;
+        } else if (index == keep) {
+            kept = true;
         } else if (max == 0) {
-            left++;
+            left += blocks;
         } else {
-            max--;
+            max -= blocks < max ? blocks : max;
             if (index != end) {
                 left += drop_run(cache, first, end);
                 first = index;
@@ -61,28 +80,35 @@ static uint64_t drop_waiting(struct xen_mapcache *cache, uint64_t max)
         }
     }
     left += drop_run(cache, first, end);
-    if (left == 0 && !pinned)
+    if (left == 0 && !kept)
         cache->waiting = false;
     return left;
 }
 
-static uint64_t count_waiting(const struct xen_mapcache *cache,
-                              uint64_t *unpinned)
+/* What is mapped without pins, and of it the blocks that wait. */
+struct usage {
+    uint64_t blocks, areas, waiting;
+};
+
+/* Chunk keep is not one that waits. */
+static struct usage count_usage(const struct xen_mapcache *cache, uint64_t keep)
 {
     const struct chunk_table *table = &cache->table;
-    uint64_t waiting = 0, word;
+    struct usage usage = {0};
+    uint64_t word;
 
-    *unpinned = 0;
     for (uint64_t index = chunk_next_used(table, 0, table->nr);
          index < table->nr;
          index = chunk_next_used(table, index + 1, table->nr)) {
         word = chunk_load(table, index);
-        if (chunk_is_mapped(word) && chunk_pins(word) == 0) {
-            ++*unpinned;
-            waiting += is_waiting(cache, word);
-        }
+        if (chunk_pins(word))
+            continue;
+        usage.blocks += chunk_nr_blocks(word);
+        usage.areas += chunk_nr_areas(word);
+        if (index != keep && is_waiting(cache, word))
+            usage.waiting += chunk_nr_blocks(word);
     }
-    return waiting;
+    return usage;
 }
 
 /* One step of the clock: true when the chunk was retired. */
@@ -101,8 +127,11 @@ static bool clock_step(struct xen_mapcache *cache, uint64_t index)
     }
 }
 
-/* Retire up to nr chunks; two turns reach each one that is not pinned. */
-static uint64_t retire(struct xen_mapcache *cache, uint64_t nr)
+/*
+ * Retire chunks, but not keep, with nr blocks or a few more; two turns reach
+ * each one that is not pinned.  Returns the blocks.
+ */
+static uint64_t retire(struct xen_mapcache *cache, uint64_t keep, uint64_t nr)
 {
     struct chunk_table *table = &cache->table;
     uint64_t retired = 0, index = cache->hand;
@@ -115,10 +144,10 @@ static uint64_t retire(struct xen_mapcache *cache, uint64_t nr)
             turns++;
             continue;
         }
-        if (clock_step(cache, index)) {
+        if (index != keep && clock_step(cache, index)) {
             PROBE_RANGE(evict, index << cache->shift, cache->mask + 1);
             cache_count(&cache->counters.evictions);
-            retired++;
+            retired += chunk_nr_blocks(chunk_load(table, index));
         }
         index++;
     }
@@ -128,32 +157,37 @@ static uint64_t retire(struct xen_mapcache *cache, uint64_t nr)
     return retired;
 }
 
-int cache_make_room(struct xen_mapcache *cache, bool strict)
+int cache_make_room(struct xen_mapcache *cache, uint64_t index, unsigned blocks,
+                    bool strict)
 {
-    uint64_t unpinned, waiting, over;
+    uint64_t over = 0, some = cache->limit / 16;
+    struct usage usage;
 
-    if (cache->mapped < cache->limit)
+    if (cache->mapped + blocks <= cache->limit &&
+        cache->areas < CACHE_AREAS_MAX)
         return 0;
-    waiting = count_waiting(cache, &unpinned);
-    if (unpinned < cache->limit)
+    usage = count_usage(cache, index);
+    if (usage.blocks + blocks > cache->limit)
+        over = usage.blocks + blocks - cache->limit;
+    else if (usage.areas < CACHE_AREAS_MAX)
         return 0;
     /* A little more than needed: a synchronisation serves many misses. */
-    over = unpinned - cache->limit + 1 + cache->limit / 16;
-    if (waiting < over)
-        waiting += retire(cache, over - waiting);
+    over += some < CACHE_AREAS_MAX / 16 ? some : CACHE_AREAS_MAX / 16;
+    if (usage.waiting < over)
+        usage.waiting += retire(cache, index, over - usage.waiting);
     if (cache_grace_passed(cache)) {
-        drop_waiting(cache, over);
+        drop_waiting(cache, index, over);
         return 0;
     }
-    return strict && waiting ? -EAGAIN : 0;
+    return strict && usage.waiting ? -EAGAIN : 0;
 }
 
 uint64_t xen_mapcache_reclaim(struct xen_mapcache *cache, uint64_t max_bytes)
 {
-    uint64_t left, unpinned, max = UINT64_MAX;
+    uint64_t left, max = UINT64_MAX;
 
     if (max_bytes) {
-        max = max_bytes >> cache->shift;
+        max = max_bytes / cache_block_bytes(cache);
         max += max == 0;
     }
     pthread_mutex_lock(&cache->mutex);
@@ -166,11 +200,11 @@ uint64_t xen_mapcache_reclaim(struct xen_mapcache *cache, uint64_t max_bytes)
         pthread_mutex_lock(&cache->mutex);
     }
     if (cache_grace_passed(cache))
-        left = drop_waiting(cache, max);
+        left = drop_waiting(cache, NO_CHUNK, max);
     else
-        left = count_waiting(cache, &unpinned);
+        left = count_usage(cache, NO_CHUNK).waiting;
     pthread_mutex_unlock(&cache->mutex);
-    return left << cache->shift;
+    return left * cache_block_bytes(cache);
 }
 
 /* Nothing of this chunk may be used from now on; pins stay. */

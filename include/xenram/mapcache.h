@@ -6,9 +6,13 @@
  * Map cache: a window onto a guest's memory.
  *
  * One stretch of address space is reserved for the whole guest, and byte gpa
- * of the guest is at window + gpa whenever it is mapped.  Chunks of the window
+ * of the guest is at window + gpa whenever it is mapped.  Parts of the window
  * are mapped when they are first touched and given back when a byte budget is
  * exceeded or Xen says that the guest's frames changed.
+ *
+ * Chunks.  Pins are counted, frames replaced and memory given back chunk by
+ * chunk.  A chunk is mapped as it is used: for a first access an eighth of it,
+ * but 32 pages at least, all of it for who goes on from a chunk beside it.
  *
  * Addresses are guest physical addresses (gpa) in bytes, lengths are bytes,
  * pages are 4096 bytes.  A function that returns int returns 0 or -errno, and
@@ -59,8 +63,9 @@ struct xen_mapcache;
 struct xen_mapcache_options {
     uint64_t window; /* bytes of guest physical space [1 TiB] */
     uint64_t budget; /* bytes mapped at most, pinned chunks and those that a
-                        thread looked up in this epoch apart [256 MiB] */
-    uint32_t chunk;  /* bytes a mapping call maps, a power of two
+                        thread looked up in this epoch apart; one chunk
+                        at least [256 MiB] */
+    uint32_t chunk;  /* bytes a mapping call maps at most, a power of two
                         from 4 KiB to 2 MiB [1 MiB] */
 };
 
@@ -88,10 +93,12 @@ struct xen_mapcache_stats {
  * -ENOMEM: no memory, or no address space (RLIMIT_AS): ask for less window.
  * other:   what xenforeignmemory_open gave (no /dev/xen/privcmd, no right).
  */
-int xen_mapcache_open(uint32_t domid, const struct xen_mapcache_options *options,
+int xen_mapcache_open(uint32_t domid,
+                      const struct xen_mapcache_options *options,
                       struct xen_mapcache **out);
 
-/* Unmap everything.  No pointer into the window may be in use.  NULL is fine. */
+/* Unmap everything.  No pointer into the window may be in use.  NULL is fine.
+ */
 void xen_mapcache_close(struct xen_mapcache *cache);
 
 /* The calling thread starts, and ends, its use of caches. */
@@ -188,9 +195,10 @@ int xen_mapcache_replace(struct xen_mapcache *cache, uint64_t gpa,
                          uint64_t len);
 
 /*
- * Unmap up to max_bytes of invalidated chunks (0: all that can go).  Returns
- * the bytes that still wait, pinned ones left out.  A frame that the guest gave
- * back returns to Xen only after this: call it when idle, within 10 ms.
+ * Unmap up to max_bytes of invalidated chunks, the last one whole (0: all that
+ * can go).  Returns the bytes that still wait, pinned ones left out.  A frame
+ * that the guest gave back returns to Xen only after this: call it when idle,
+ * within 10 ms.
  */
 uint64_t xen_mapcache_reclaim(struct xen_mapcache *cache, uint64_t max_bytes);
 

@@ -39,9 +39,11 @@ void *guest_look_up(struct xen_mapcache *cache, uint64_t gpa, size_t len)
     return host;
 }
 
-double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget)
+double guest_raw_map(uint64_t bytes, uint64_t stride, uint64_t len,
+                     uint64_t budget)
 {
     xenforeignmemory_handle *handle = xenforeignmemory_open(NULL, 0);
+    const uint64_t kept = budget / len * stride;
     uint8_t *window = bench_reserve(NULL, bytes);
     xen_pfn_t gfns[512];
     int errors[512];
@@ -50,15 +52,15 @@ double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget)
     if (!handle)
         bench_die("no foreign memory");
     start = bench_now();
-    for (uint64_t at = 0; at < bytes; at += chunk) {
-        for (uint64_t i = 0; i < chunk / PAGE; i++)
+    for (uint64_t at = 0; at < bytes; at += stride) {
+        for (uint64_t i = 0; i < len / PAGE; i++)
             gfns[i] = (RAM + at) / PAGE + i;
         if (!xenforeignmemory_map2(
                 handle, DOMID, window + at, PROT_READ | PROT_WRITE,
-                MAP_SHARED | MAP_FIXED, chunk / PAGE, gfns, errors))
+                MAP_SHARED | MAP_FIXED, len / PAGE, gfns, errors))
             bench_die("a map failed");
-        if (at >= budget)
-            bench_reserve(window + at - budget, chunk);
+        if (at >= kept)
+            bench_reserve(window + at - kept, len);
     }
     time = bench_now() - start;
     munmap(window, bytes);

@@ -9,7 +9,8 @@
 
 #define DOMID 1u
 #define PAGE 4096u
-#define CHUNK (UINT64_C(1) << 20) /* the map cache's own choice */
+#define CHUNK (UINT64_C(1) << 20)   /* the map cache's own choice */
+#define BLOCK (UINT64_C(128) << 10) /* of it, for one access */
 #define GUEST (UINT64_C(8) << 30)
 /* 8 GiB without a hole are here. */
 #define RAM (UINT64_C(4) << 30)
@@ -28,10 +29,11 @@ struct xen_mapcache *guest_open(uint64_t budget);
 void *guest_look_up(struct xen_mapcache *cache, uint64_t gpa, size_t len);
 
 /*
- * Map the first bytes of RAM, one chunk a call, by the library of Xen's alone;
- * what exceeds the budget is dropped chunk by chunk.  Returns ns.
+ * Map the first bytes of RAM by the library of Xen's alone, len bytes a call at
+ * each stride; what exceeds the budget is dropped one by one.  Returns ns.
  */
-double guest_raw_map(uint64_t bytes, uint32_t chunk, uint64_t budget);
+double guest_raw_map(uint64_t bytes, uint64_t stride, uint64_t len,
+                     uint64_t budget);
 
 static inline uint64_t next_random(uint64_t *seed)
 {

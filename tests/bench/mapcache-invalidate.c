@@ -96,21 +96,21 @@ struct storm {
     uint64_t seed;
     void *pins[DEPTH];
     unsigned next;
-    unsigned *touched_in; /* by chunk: the number of the invalidate */
-    uint64_t touched;     /* chunks, anew after each invalidate */
+    unsigned *touched_in; /* by block: the number of the invalidate */
+    uint64_t touched;     /* blocks, anew after each invalidate */
     uint64_t bounced, failed;
 };
 
 /* 4 KiB are written on a pin, which ends DEPTH accesses later. */
 static void storm_access(struct storm *storm, unsigned number)
 {
-    uint64_t gpa = random_page(&storm->seed), chunk = (gpa - RAM) / CHUNK;
+    uint64_t gpa = random_page(&storm->seed), block = (gpa - RAM) / BLOCK;
     void **slot = &storm->pins[storm->next++ % DEPTH];
     uint8_t page[PAGE];
     int ret;
 
-    if (storm->touched_in[chunk] != number) {
-        storm->touched_in[chunk] = number;
+    if (storm->touched_in[block] != number) {
+        storm->touched_in[block] = number;
         storm->touched++;
     }
     if (*slot)
@@ -154,21 +154,21 @@ static void bench_storm(void)
     double each;
 
     storm.cache = guest_open(0);
-    storm.touched_in = calloc(GUEST / CHUNK, sizeof(*storm.touched_in));
+    storm.touched_in = calloc(GUEST / BLOCK, sizeof(*storm.touched_in));
     if (!storm.touched_in)
         bench_die("out of memory");
     fakexen_reset_counters();
     each = storm_run(&storm);
     calls = fakexen_calls(FAKEXEN_MAP);
-    bench_print("mapcache.storm.access", each, "ns", "mapping its chunk",
-                guest_raw_map(GUEST / 4, CHUNK, UINT64_C(16) << 20) /
+    bench_print("mapcache.storm.access", each, "ns", "mapping its block",
+                guest_raw_map(GUEST / 4, CHUNK, BLOCK, UINT64_C(16) << 20) /
                     (double)(GUEST / 4 / CHUNK));
     bench_print("mapcache.storm.failed", (double)storm.failed, "accesses",
                 "of all", INVALIDATES * DEPTH);
     bench_print("mapcache.storm.bounced", (double)storm.bounced, "accesses",
                 "of all", INVALIDATES * DEPTH);
     bench_print("mapcache.storm.map_calls", (double)calls, "calls",
-                "chunks touched", (double)storm.touched);
+                "blocks touched", (double)storm.touched);
     xen_mapcache_close(storm.cache);
     free(storm.touched_in);
 }

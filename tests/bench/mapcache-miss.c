@@ -23,7 +23,8 @@
 
 struct miss {
     uint32_t chunk;
-    uint64_t stride;
+    uint64_t stride, len; /* of accesses */
+    uint64_t mapped;      /* for each of them */
     uint64_t budget;
 };
 
@@ -41,7 +42,7 @@ static double miss(void *opaque)
         bench_die("no map cache");
     start = bench_now();
     for (uint64_t at = 0; at < MISS_BYTES; at += m->stride, nr++) {
-        guest_look_up(cache, RAM + at, PAGE);
+        guest_look_up(cache, RAM + at, m->len);
         xen_mapcache_quiescent();
     }
     time = bench_now() - start;
@@ -53,7 +54,7 @@ static double raw(void *opaque)
 {
     const struct miss *m = opaque;
 
-    return guest_raw_map(MISS_BYTES, m->chunk ? m->chunk : CHUNK, m->budget) /
+    return guest_raw_map(MISS_BYTES, m->stride, m->mapped, m->budget) /
            (double)(MISS_BYTES / m->stride);
 }
 
@@ -67,14 +68,29 @@ static void bench_misses(void)
 {
     static const uint32_t chunks[] = {16 << 10, 64 << 10, 256 << 10, 1 << 20,
                                       2 << 20};
-    struct miss m = {.stride = CHUNK, .budget = GUEST};
+    static const struct {
+        const char *name;
+        uint64_t len, mapped, budget;
+    } rows[] = {
+        {"mapcache.miss", PAGE, BLOCK, GUEST},
+        {"mapcache.miss.chunk", CHUNK, CHUNK, GUEST},
+        {"mapcache.miss.evict", PAGE, BLOCK, UINT64_C(16) << 20},
+        {"mapcache.miss.evict.chunk", CHUNK, CHUNK, UINT64_C(16) << 20},
+    };
+    struct miss m = {.stride = CHUNK};
     char name[48];
 
     fakexen_latency(FAKEXEN_MAP, CALL_NS, PAGE_NS);
-    bench_run("mapcache.miss", miss, "mapping the same pages", raw, &m);
-    m.budget = UINT64_C(16) << 20;
-    bench_run("mapcache.miss.evict", miss, "mapping and dropping them", raw,
-              &m);
+    for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        m.len = rows[i].len;
+        m.mapped = rows[i].mapped;
+        m.budget = rows[i].budget;
+        bench_run(rows[i].name, miss,
+                  m.budget < GUEST ? "mapping and dropping them"
+                                   : "mapping the same pages",
+                  raw, &m);
+    }
+    m.len = PAGE;
     m.budget = GUEST;
     for (unsigned i = 0; i < 2 * sizeof(chunks) / sizeof(chunks[0]); i++) {
         m.chunk = chunks[i / 2];

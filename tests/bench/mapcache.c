@@ -79,6 +79,38 @@ static double load_random(void *opaque)
     return loads(opaque, SEED);
 }
 
+/* A page in the first block of a chunk. */
+static inline uint64_t random_first(uint64_t *seed)
+{
+    return random_page(seed) & ~(CHUNK - BLOCK);
+}
+
+static double hit_block(void *opaque)
+{
+    struct setting *s = opaque;
+    uint64_t seed = SEED, sum = 0;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < OPS; i++)
+        sum += (uintptr_t)guest_look_up(s->cache, random_first(&seed), PAGE);
+    bench_use(sum);
+    return (bench_now() - start) / OPS;
+}
+
+static double load_block(void *opaque)
+{
+    struct setting *s = opaque;
+    uint64_t seed = SEED, sum = 0, gpa;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < OPS; i++) {
+        gpa = random_first(&seed);
+        sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
+    }
+    bench_use(sum);
+    return (bench_now() - start) / OPS;
+}
+
 static double hit_length(void *opaque)
 {
     struct setting *s = opaque;
@@ -330,20 +362,30 @@ static void bench_pins(struct setting *s)
                 0);
 }
 
+/* A cache that holds the first len bytes of each chunk. */
+static void open_cache(struct setting *s, size_t len)
+{
+    s->cache = guest_open(GUEST);
+    for (uint64_t gpa = RAM; gpa < RAM + GUEST; gpa += CHUNK)
+        guest_look_up(s->cache, gpa, len);
+    s->window = (uint8_t *)guest_look_up(s->cache, RAM, PAGE) - RAM;
+}
+
 void bench_mapcache(void)
 {
     struct setting s = {.seed = SEED};
 
     guest_create();
-    s.cache = guest_open(GUEST);
     s.table = calloc((RAM + GUEST) / CHUNK, sizeof(*s.table));
     s.words = calloc((RAM + GUEST) / CHUNK, sizeof(*s.words));
     s.ring = calloc(MAX_PINS, sizeof(*s.ring));
     if (!s.table || !s.words || !s.ring)
         bench_die("out of memory");
-    for (uint64_t gpa = RAM; gpa < RAM + GUEST; gpa += CHUNK)
-        guest_look_up(s.cache, gpa, PAGE);
-    s.window = (uint8_t *)guest_look_up(s.cache, RAM, PAGE) - RAM;
+    open_cache(&s, PAGE);
+    bench_run("mapcache.hit.block", hit_block, "array load and add", load_block,
+              &s);
+    xen_mapcache_close(s.cache);
+    open_cache(&s, CHUNK);
     bench_hits(&s);
     bench_pins(&s);
     xen_mapcache_close(s.cache);

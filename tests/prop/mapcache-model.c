@@ -37,6 +37,7 @@
 #define NR_PINS 12u
 #define NR_HELD 8u
 #define MAX_PAGES 160u /* of a range */
+#define NR_SETTINGS 7u
 
 struct range {
     uint8_t *host; /* NULL: none */
@@ -767,7 +768,7 @@ static void end(void)
 static void run(const struct setting *setting)
 {
     begin(setting);
-    for (model.step = 0; model.step < operations / 4; model.step++)
+    for (model.step = 0; model.step < operations / NR_SETTINGS; model.step++)
         step();
     end();
 }
@@ -796,9 +797,33 @@ static void nor_with_chunks_of_one_page(void **state)
     run(&setting);
 }
 
-static void nor_with_chunks_of_many_pages(void **state)
+static void nor_with_chunks_of_two_blocks(void **state)
+{
+    static const struct setting setting = {.chunk = 64, .budget = 3};
+
+    (void)state;
+    run(&setting);
+}
+
+static void nor_with_chunks_of_four_blocks(void **state)
 {
     static const struct setting setting = {.chunk = 128, .budget = 2};
+
+    (void)state;
+    run(&setting);
+}
+
+static void nor_with_chunks_of_eight_blocks(void **state)
+{
+    static const struct setting setting = {.chunk = 256, .budget = 1};
+
+    (void)state;
+    run(&setting);
+}
+
+static void nor_when_all_blocks_stay(void **state)
+{
+    static const struct setting setting = {.chunk = 512, .budget = 10};
 
     (void)state;
     run(&setting);
@@ -810,7 +835,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(no_byte_is_stale_or_lost),
         cmocka_unit_test(nor_when_chunks_come_and_go),
         cmocka_unit_test(nor_with_chunks_of_one_page),
-        cmocka_unit_test(nor_with_chunks_of_many_pages),
+        cmocka_unit_test(nor_with_chunks_of_two_blocks),
+        cmocka_unit_test(nor_with_chunks_of_four_blocks),
+        cmocka_unit_test(nor_with_chunks_of_eight_blocks),
+        cmocka_unit_test(nor_when_all_blocks_stay),
     };
 
     if (argc > 1)

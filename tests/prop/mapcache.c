@@ -33,7 +33,6 @@
 
 #define DOMID 3u
 #define PAGE 4096u
-#define CHUNK_PAGES 4u
 #define FIRST 0x100u /* first gfn of the pages in play */
 #define PAGES 192u   /* in play */
 #define SPARE 0x400u /* gfns that take the frames that left */
@@ -48,9 +47,17 @@ static unsigned long changes = 3000; /* at least */
 /* Words of a page: its frame, and one for each writer. */
 #define WRITER_WORD(reader) (16 + (reader))
 
+struct setting {
+    uint32_t seed;
+    unsigned chunk, budget; /* pages, chunks */
+    bool inject;
+    unsigned before; /* invalidates */
+};
+
 struct model {
     struct xen_mapcache *cache;
-    bool inject; /* maps fail now and then */
+    unsigned chunk; /* pages */
+    bool inject;    /* maps fail now and then */
     _Atomic uint32_t version[PAGES];
     _Atomic uint32_t frame[PAGES]; /* FAKEXEN_NO_FRAME: a hole */
     atomic_bool stop;
@@ -382,7 +389,8 @@ static void change(struct model *model, struct departed *departed,
     atomic_fetch_add(&model->version[page], 1);
 
     if (next(seed) % 3 == 0)
-        xen_mapcache_reclaim(model->cache, next(seed) % 2 * CHUNK_PAGES * PAGE);
+        xen_mapcache_reclaim(model->cache,
+                             next(seed) % 2 * model->chunk * PAGE);
     xen_mapcache_quiescent();
 }
 
@@ -394,15 +402,15 @@ static bool enough(const struct model *model, unsigned long done)
            atomic_load(&model->busy) > 0;
 }
 
-static void run(uint32_t seed, uint64_t budget_chunks, bool inject,
-                unsigned before)
+static void run(const struct setting *setting)
 {
+    uint32_t seed = setting->seed;
     struct fakexen_domain domain = {
         .domid = DOMID, .pages = 2048, .maxmem = 4096};
     struct xen_mapcache_options options = {
         .window = UINT64_C(64) << 20,
-        .chunk = CHUNK_PAGES * PAGE,
-        .budget = budget_chunks * CHUNK_PAGES * PAGE,
+        .chunk = setting->chunk * PAGE,
+        .budget = (uint64_t)setting->budget * setting->chunk * PAGE,
     };
     static struct model model;
     static struct reader readers[READERS];
@@ -412,14 +420,15 @@ static void run(uint32_t seed, uint64_t budget_chunks, bool inject,
     fakexen_reset();
     fakexen_create(&domain);
     memset(&model, 0, sizeof(model));
-    model.inject = inject;
+    model.inject = setting->inject;
+    model.chunk = setting->chunk;
     for (unsigned page = 0; page < PAGES; page++) {
         stamp(FIRST + page);
         stamp(SPARE + page);
         atomic_store(&model.frame[page], fakexen_frame(DOMID, FIRST + page));
     }
     assert_int_equal(xen_mapcache_open(DOMID, &options, &model.cache), 0);
-    for (unsigned i = 0; i < before; i++)
+    for (unsigned i = 0; i < setting->before; i++)
         xen_mapcache_invalidate(model.cache);
     for (unsigned i = 0; i < READERS; i++) {
         readers[i] =
@@ -450,25 +459,48 @@ static void run(uint32_t seed, uint64_t budget_chunks, bool inject,
 static void no_thread_sees_a_stale_frame_or_loses_a_write(void **state)
 {
     (void)state;
-    run(0x1234567, 1024, false, 0);
+    run(&(struct setting){.seed = 0x1234567, .chunk = 4, .budget = 1024});
 }
 
 static void nor_with_a_budget_that_evicts_all_the_time(void **state)
 {
     (void)state;
-    run(0x7654321, 8, false, 0);
+    run(&(struct setting){.seed = 0x7654321, .chunk = 4, .budget = 8});
 }
 
 static void nor_when_maps_fail(void **state)
 {
     (void)state;
-    run(0x2468ace, 16, true, 0);
+    run(&(struct setting){
+        .seed = 0x2468ace, .chunk = 4, .budget = 16, .inject = true});
 }
 
 static void nor_while_generations_begin_anew(void **state)
 {
     (void)state;
-    run(0x13579bd, 16, false, GENERATIONS - 50);
+    run(&(struct setting){.seed = 0x13579bd,
+                          .chunk = 4,
+                          .budget = 16,
+                          .before = GENERATIONS - 50});
+}
+
+static void nor_with_chunks_mapped_in_part(void **state)
+{
+    (void)state;
+    run(&(struct setting){.seed = 0x1020304, .chunk = 256, .budget = 16});
+}
+
+static void nor_when_these_are_evicted(void **state)
+{
+    (void)state;
+    run(&(struct setting){.seed = 0x4030201, .chunk = 64, .budget = 1});
+}
+
+static void nor_when_maps_of_these_fail(void **state)
+{
+    (void)state;
+    run(&(struct setting){
+        .seed = 0x5060708, .chunk = 128, .budget = 2, .inject = true});
 }
 
 int main(int argc, char **argv)
@@ -478,6 +510,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(nor_with_a_budget_that_evicts_all_the_time),
         cmocka_unit_test(nor_when_maps_fail),
         cmocka_unit_test(nor_while_generations_begin_anew),
+        cmocka_unit_test(nor_with_chunks_mapped_in_part),
+        cmocka_unit_test(nor_when_these_are_evicted),
+        cmocka_unit_test(nor_when_maps_of_these_fail),
     };
 
     if (argc > 1)

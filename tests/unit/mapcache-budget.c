@@ -124,6 +124,35 @@ static void a_range_above_the_budget_can_be_looked_up(void **state)
     xen_mapcache_unpin(cache, host, 9 * CHUNK);
 }
 
+/*
+ * Whatever the budget: each call of Xen's makes an area of the kernel, and what
+ * lies between two of them is another; a process has 65530.
+ */
+static void a_quarter_of_the_areas_of_a_process_is_enough(void **state)
+{
+    const struct fakexen_domain domain = {.domid = DOMID, .pages = 40000};
+    static const struct xen_mapcache_options options = {
+        .window = UINT64_C(1) << 28,
+        .budget = UINT64_C(1) << 30,
+        .chunk = PAGE,
+    };
+    struct xen_mapcache *cache;
+    void *host;
+
+    fakexen_reset();
+    fakexen_create(&domain);
+    assert_int_equal(xen_mapcache_open(DOMID, &options, &cache), 0);
+    *state = cache;
+    for (uint64_t gfn = 0x101; gfn < domain.pages; gfn += 2) {
+        assert_int_equal(xen_mapcache_lookup(cache, gfn * PAGE, 4, &host), 0);
+        xen_mapcache_quiescent();
+        assert_true(guest_stats(cache).mapped <= 16384 * PAGE);
+    }
+    assert_true(fakexen_mappings() <= 16384);
+    assert_true(fakexen_mappings() > 15000);
+    assert_true(guest_stats(cache).evictions > 3000);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -132,6 +161,7 @@ int main(void)
         GUEST_ALONE(pinned_chunks_do_not_count_for_the_budget),
         GUEST_ALONE(looked_up_pointers_outlive_the_budget),
         GUEST_ALONE(a_range_above_the_budget_can_be_looked_up),
+        GUEST_ALONE(a_quarter_of_the_areas_of_a_process_is_enough),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

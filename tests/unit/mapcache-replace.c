@@ -122,6 +122,25 @@ static void a_hole_is_said_and_the_rest_replaced(void **state)
     xen_mapcache_unpin(cache, ring, PAGE);
 }
 
+static void a_chunk_of_one_page_may_become_a_hole(void **state)
+{
+    static const struct xen_mapcache_options options = {.window = WINDOW,
+                                                        .chunk = PAGE};
+    struct xen_mapcache *cache;
+    void *ring;
+
+    assert_int_equal(xen_mapcache_open(DOMID, &options, &cache), 0);
+    *state = cache;
+    ring = pinned(cache, GFN);
+    fakexen_balloon_out(DOMID, GFN, 1);
+    assert_int_equal(replace(cache, GFN, 1), -EFAULT);
+    assert_int_equal(guest_shown(cache, GFN), -EFAULT);
+    assert_int_equal(fakexen_balloon_in(DOMID, GFN, 1), 0);
+    assert_int_equal(replace(cache, GFN, 1), 0);
+    assert_int_equal(guest_word(ring), 0);
+    xen_mapcache_unpin(cache, ring, PAGE);
+}
+
 static void a_failed_replace_can_be_tried_again_or_unpinned(void **state)
 {
     struct xen_mapcache *cache = *state;
@@ -195,6 +214,7 @@ int main(void)
         GUEST_WITH_CACHE(pins_of_other_chunks_are_left),
         GUEST_WITH_CACHE(a_replaced_chunk_gives_its_old_frames_back),
         GUEST_WITH_CACHE(a_hole_is_said_and_the_rest_replaced),
+        GUEST_ALONE(a_chunk_of_one_page_may_become_a_hole),
         GUEST_WITH_CACHE(a_failed_replace_can_be_tried_again_or_unpinned),
         GUEST_WITH_CACHE(a_hole_does_not_hide_a_failure),
         GUEST_WITH_CACHE(a_read_only_pin_stays_read_only),

@@ -20,6 +20,7 @@
 #define PAGE 4096u
 #define CHUNK (UINT64_C(1) << 20)
 #define PAGES (CHUNK / PAGE)
+#define BLOCK_PAGES 32u /* of it, for one access */
 #define CHUNKS 64u
 #define RAM (UINT64_C(16) << 20)
 #define PINS 100000u
@@ -28,13 +29,15 @@ struct setting {
     uint32_t domid;
     struct xen_mapcache *cache;
     unsigned chunks; /* to have mapped when an invalidate comes */
+    size_t len;      /* of an access */
+    unsigned pages;  /* that it maps */
 };
 
-static void look_up(struct xen_mapcache *cache, unsigned chunk)
+static void look_up(struct xen_mapcache *cache, unsigned chunk, size_t len)
 {
     void *host;
 
-    if (xen_mapcache_lookup(cache, RAM + chunk * CHUNK, PAGE, &host))
+    if (xen_mapcache_lookup(cache, RAM + chunk * CHUNK, len, &host))
         bench_die("a lookup failed");
     xen_mapcache_quiescent();
 }
@@ -49,14 +52,14 @@ static double miss(void *opaque)
         bench_die("no map cache");
     start = bench_now();
     for (unsigned i = 0; i < CHUNKS; i++)
-        look_up(cache, i);
+        look_up(cache, i, s->len);
     took = bench_now() - start;
     xen_mapcache_close(cache);
     return took / CHUNKS;
 }
 
-/* From now on host is CHUNKS * CHUNK bytes of the guest. */
-static void map_all(struct setting *s, uint8_t *host)
+/* From now on the first pages of each chunk of host are the guest's. */
+static void map_all(struct setting *s, uint8_t *host, unsigned pages)
 {
     xenforeignmemory_handle *handle = xenforeignmemory_open(NULL, 0);
     xen_pfn_t gfns[PAGES];
@@ -65,11 +68,11 @@ static void map_all(struct setting *s, uint8_t *host)
     if (!handle)
         bench_die("no foreign memory");
     for (unsigned chunk = 0; chunk < CHUNKS; chunk++) {
-        for (unsigned i = 0; i < PAGES; i++)
+        for (unsigned i = 0; i < pages; i++)
             gfns[i] = (RAM + chunk * CHUNK) / PAGE + i;
         if (!xenforeignmemory_map2(handle, s->domid, host + chunk * CHUNK,
                                    PROT_READ | PROT_WRITE,
-                                   MAP_SHARED | MAP_FIXED, PAGES, gfns, errors))
+                                   MAP_SHARED | MAP_FIXED, pages, gfns, errors))
             bench_die("a map failed");
     }
     xenforeignmemory_close(handle);
@@ -77,10 +80,11 @@ static void map_all(struct setting *s, uint8_t *host)
 
 static double raw_map(void *opaque)
 {
+    struct setting *s = opaque;
     uint8_t *host = bench_reserve(NULL, CHUNKS * CHUNK);
     double start = bench_now(), took;
 
-    map_all(opaque, host);
+    map_all(s, host, s->pages);
     took = bench_now() - start;
     munmap(host, CHUNKS * CHUNK);
     return took / CHUNKS;
@@ -93,7 +97,7 @@ static double drop(void *opaque)
     double start;
 
     for (unsigned i = 0; i < CHUNKS; i++)
-        look_up(s->cache, i);
+        look_up(s->cache, i, CHUNK);
     xen_mapcache_invalidate(s->cache);
     start = bench_now();
     xen_mapcache_reclaim(s->cache, 0);
@@ -105,7 +109,7 @@ static double raw_drop(void *opaque)
     uint8_t *host = bench_reserve(NULL, CHUNKS * CHUNK);
     double start, took;
 
-    map_all(opaque, host);
+    map_all(opaque, host, PAGES);
     start = bench_now();
     bench_reserve(host, CHUNKS * CHUNK);
     took = bench_now() - start;
@@ -147,7 +151,7 @@ static double invalidate(void *opaque)
     double start, took;
 
     for (unsigned i = 0; i < s->chunks; i++)
-        look_up(s->cache, i);
+        look_up(s->cache, i, CHUNK);
     start = bench_now();
     xen_mapcache_invalidate(s->cache);
     took = bench_now() - start;
@@ -168,7 +172,13 @@ int main(int argc, char **argv)
     s.domid = (uint32_t)strtoul(argv[1], NULL, 0);
     if (xen_mapcache_open(s.domid, NULL, &s.cache))
         bench_die("no map cache");
+    s.len = PAGE;
+    s.pages = BLOCK_PAGES;
     bench_run("mapcache.miss", miss, "mapping the same pages", raw_map, &s);
+    s.len = CHUNK;
+    s.pages = PAGES;
+    bench_run("mapcache.miss.chunk", miss, "mapping the same pages", raw_map,
+              &s);
     bench_run("mapcache.drop", drop, "dropping the same pages", raw_drop, &s);
     bench_run("mapcache.pin_unpin", pin_unpin, "two atomic operations",
               two_atomics, &s);
