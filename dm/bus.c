@@ -122,8 +122,8 @@ int bus_add(struct bus *bus, enum bus_space which, uint64_t first, uint64_t nr,
 
     memmove(&space->ranges[at + 1], &space->ranges[at],
             (space->nr - at) * sizeof(*space->ranges));
-    space->ranges[at] = (struct range){
-        .first = first, .nr = nr, .ops = ops, .opaque = opaque};
+    space->ranges[at] =
+        (struct range){.first = first, .nr = nr, .ops = ops, .opaque = opaque};
     space->nr++;
     return 0;
 }

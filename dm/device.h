@@ -32,7 +32,7 @@ struct device_ops {
     void (*reset)(struct device *device);
     /* A state was loaded: re-assert lines, map BARs, re-arm.  May be NULL. */
     void (*restored)(struct device *device);
-    /* No effect visible to the guest from here on, until resume.  May be NULL. */
+    /* No effect the guest can see from here to resume.  May be NULL. */
     void (*stop)(struct device *device);
     void (*resume)(struct device *device);
     /* Release what init made; runs on half-made devices too.  May be NULL. */

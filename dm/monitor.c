@@ -28,9 +28,9 @@ static void print_block(FILE *out, const struct xen_ram_block *block)
     fprintf(out,
             "%-24s %-8s %-12s %#-12" PRIx64 " %#-12" PRIx64 " %#-12" PRIx64
             " %#-12" PRIx64,
-            xen_ram_idstr(block), block_kind(block), gpa,
-            xen_ram_offset(block), xen_ram_size(block),
-            xen_ram_used_length(block), xen_ram_max_length(block));
+            xen_ram_idstr(block), block_kind(block), gpa, xen_ram_offset(block),
+            xen_ram_size(block), xen_ram_used_length(block),
+            xen_ram_max_length(block));
     for (const struct block_attribute *a = block_attributes; a->flag; a++)
         if (xen_ram_get_flags(block) & a->flag)
             fprintf(out, " %s", a->monitor);

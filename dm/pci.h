@@ -24,7 +24,7 @@ struct xen_ram_block;
 enum pci_bar_kind {
     PCI_BAR_NONE,
     PCI_BAR_IO,
-    PCI_BAR_MEM,      /* 32 bits */
+    PCI_BAR_MEM, /* 32 bits */
     PCI_BAR_MEM_PREFETCH,
     PCI_BAR_ROM,
 };

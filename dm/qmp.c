@@ -260,8 +260,8 @@ static void quit_now(uv_timer_t *timer)
 static void peer_ready(uv_poll_t *poll, int status, int events)
 {
     struct connection *connection = poll->data;
-    ssize_t len = recv(connection->fd, connection->in, sizeof(connection->in),
-                       0);
+    ssize_t len =
+        recv(connection->fd, connection->in, sizeof(connection->in), 0);
 
     (void)events;
     if (status || len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))

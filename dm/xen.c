@@ -121,8 +121,8 @@ void *xen_ioreq_page(struct xen *xen)
 
 int xen_ioreq_enable(struct xen *xen, bool enable)
 {
-    return result(xendevicemodel_set_ioreq_server_state(
-        xen->dmod, xen->domid, xen->server, enable));
+    return result(xendevicemodel_set_ioreq_server_state(xen->dmod, xen->domid,
+                                                        xen->server, enable));
 }
 
 int xen_ioreq_claim(struct xen *xen, bool mmio, uint64_t first, uint64_t last)

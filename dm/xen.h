@@ -13,7 +13,8 @@
 
 struct xen;
 
-enum xen_shutdown_reason { /* xen/sched.h, SHUTDOWN_* */
+/* xen/sched.h, SHUTDOWN_* */
+enum xen_shutdown_reason {
     XEN_SHUTDOWN_POWEROFF = 0,
     XEN_SHUTDOWN_REBOOT = 1,
     XEN_SHUTDOWN_CRASH = 3,
@@ -58,7 +59,7 @@ int xen_set_ram_read_only(struct xen *xen, uint64_t first_gfn, uint32_t nr,
                           bool read_only);
 
 int xen_shutdown(struct xen *xen, enum xen_shutdown_reason reason);
-/* ACPI S3: the vCPUs stop until `system_wakeup`.  Impossible once restricted. */
+/* ACPI S3: vCPUs stop until `system_wakeup`.  Impossible once restricted. */
 int xen_sleep(struct xen *xen);
 int xen_wake(struct xen *xen);
 

@@ -123,8 +123,7 @@ static int check_nature(const struct ownership_record *record, char *error)
         return migrate_error(error, -EINVAL,
                              "block %s: %s in the stream, %s here: use the "
                              "configuration that it was saved with",
-                             record->idstr,
-                             xen_migrate_kind_name(record->kind),
+                             record->idstr, xen_migrate_kind_name(record->kind),
                              xen_migrate_kind_name(kind));
     if (rom != !!(record->flags & OWNERSHIP_ROM))
         return migrate_error(error, -EINVAL,

@@ -97,8 +97,7 @@ int xen_mapcache_open(uint32_t domid,
                       const struct xen_mapcache_options *options,
                       struct xen_mapcache **out);
 
-/* Unmap everything.  No pointer into the window may be in use.  NULL is fine.
- */
+/* Unmap everything: nothing may use the window any more.  NULL is fine. */
 void xen_mapcache_close(struct xen_mapcache *cache);
 
 /* The calling thread starts, and ends, its use of caches. */
