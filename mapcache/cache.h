@@ -82,6 +82,13 @@ int cache_fill(struct xen_mapcache *cache, uint64_t index, unsigned first,
                unsigned nr, unsigned flags);
 
 /*
+ * Pages as the guest has them at this moment, mapped outside of the window until
+ * foreign_aside_unmap.  Errors as foreign_aside_map.
+ */
+int cache_map_aside(struct xen_mapcache *cache, uint64_t gfn, unsigned pages,
+                    void **host);
+
+/*
  * With the mutex, after grace: map an invalidated chunk anew under its pins.
  * Errors of its pages [first, first + nr) as cache_fill; if the map fails
  * nothing is mapped under the pins.

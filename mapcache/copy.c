@@ -70,19 +70,14 @@ static int copy_aside(struct xen_mapcache *cache, uint64_t gpa, uint8_t *in,
     void *page;
     int rc;
 
-    cache_count(&cache->counters.map_calls);
-    rc = foreign_page_map(&cache->foreign, gpa >> PAGE_SHIFT, &page);
-    if (rc) {
-        cache_count(rc == -EFAULT || rc == -ESRCH
-                        ? &cache->counters.holes
-                        : &cache->counters.map_errors);
+    rc = cache_map_aside(cache, gpa >> PAGE_SHIFT, 1, &page);
+    if (rc)
         return rc;
-    }
     if (in)
         copy_in(in, (uint8_t *)page + gpa % PAGE, len);
     else
         copy_out((uint8_t *)page + gpa % PAGE, out, len);
-    foreign_page_unmap(&cache->foreign, page);
+    foreign_aside_unmap(&cache->foreign, page, 1);
     return 0;
 }
 

@@ -44,17 +44,11 @@ static int probe(struct xen_mapcache *cache, uint64_t gfn)
     void *page;
     int rc;
 
-    cache_count(&cache->counters.map_calls);
-    rc = foreign_page_map(&cache->foreign, gfn, &page);
-    if (rc == 0) {
-        foreign_page_unmap(&cache->foreign, page);
-    } else if (rc == -EFAULT) {
-        cache_count(&cache->counters.holes);
+    rc = cache_map_aside(cache, gfn, 1, &page);
+    if (rc == 0)
+        foreign_aside_unmap(&cache->foreign, page, 1);
+    else if (rc == -EFAULT)
         holes_note_page(&cache->holes, gfn);
-    } else {
-        cache_count(rc == -ESRCH ? &cache->counters.holes
-                                 : &cache->counters.map_errors);
-    }
     return rc;
 }
 

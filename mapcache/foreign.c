@@ -104,27 +104,34 @@ int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
     return good;
 }
 
-int foreign_page_map(struct foreign *foreign, uint64_t gfn, void **host)
+int foreign_aside_map(struct foreign *foreign, uint64_t gfn, unsigned pages,
+                      void **host)
 {
-    xen_pfn_t gfns[1] = {gfn};
-    int error[1] = {0};
-    void *page;
+    xen_pfn_t gfns[FOREIGN_PAGES_MAX] = {0};
+    int error[FOREIGN_PAGES_MAX] = {0};
+    void *mapped;
 
+    for (unsigned i = 0; i < pages; i++)
+        gfns[i] = gfn + i;
     errno = 0;
-    page = xenforeignmemory_map2(foreign->handle, foreign->domid, NULL,
-                                 PROT_READ | PROT_WRITE, MAP_SHARED, 1, gfns,
-                                 error);
-    if (!page)
+    mapped = xenforeignmemory_map2(foreign->handle, foreign->domid, NULL,
+                                   PROT_READ | PROT_WRITE, MAP_SHARED, pages,
+                                   gfns, error);
+    if (!mapped)
         return errno ? -errno : -EIO;
-    if (error[0]) {
-        xenforeignmemory_unmap(foreign->handle, page, 1);
-        return foreign_page_error(error[0]);
+    for (unsigned i = 0; i < pages; i++) {
+        if (error[i]) {
+            foreign_aside_unmap(foreign, mapped, pages);
+            return foreign_page_error(error[i]);
+        }
     }
-    *host = page;
+    *host = mapped;
     return 0;
 }
 
-void foreign_page_unmap(struct foreign *foreign, void *host)
+void foreign_aside_unmap(struct foreign *foreign, void *host, unsigned pages)
 {
-    xenforeignmemory_unmap(foreign->handle, host, 1);
+    /* Frames do not stay here, whatever becomes of the address space. */
+    if (xenforeignmemory_unmap(foreign->handle, host, pages))
+        (void)foreign_drop(host, (size_t)pages * FOREIGN_PAGE);
 }

@@ -45,10 +45,12 @@ int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
 int foreign_drop(void *host, size_t len);
 
 /*
- * Map one page somewhere else, for a moment.  -EFAULT: it is not RAM.
+ * Map pages, FOREIGN_PAGES_MAX at most, somewhere else for a moment.  All or
+ * nothing.  -EFAULT: one is not RAM.
  */
-int foreign_page_map(struct foreign *foreign, uint64_t gfn, void **host);
-void foreign_page_unmap(struct foreign *foreign, void *host);
+int foreign_aside_map(struct foreign *foreign, uint64_t gfn, unsigned pages,
+                      void **host);
+void foreign_aside_unmap(struct foreign *foreign, void *host, unsigned pages);
 
 /* What the error of a page means to a caller, -errno. */
 int foreign_page_error(int error);

@@ -36,10 +36,9 @@ struct xen_ram {
     uint32_t domid;
     enum xen_ram_phase phase;
     struct xen_mapcache *cache;
-    /* These three are open if there is a cache. */
+    /* These two are open if there is a cache. */
     struct populate populate;
     struct xendevicemodel_handle *device;
-    struct xen_mapcache *small;   /* see clear.c */
     struct xen_ram_block *blocks; /* in order of allocation */
     struct xen_ram_notifier *notifiers;
     struct ram_dirty dirty;
@@ -81,11 +80,6 @@ void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 
 /* Is there no page now?  What the map cache knows must be fresh. */
 bool ram_is_hole(struct xen_ram *ram, uint64_t gfn);
-
-/* clear.c */
-int ram_clear_open(struct xen_ram *ram);
-/* Fill nr pages from gfn, which have just come, with zeroes. */
-int ram_clear(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 
 /* type.c */
 int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,

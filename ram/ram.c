@@ -44,13 +44,8 @@ static int open_guest(struct xen_ram *ram)
         rc = errno ? -errno : -ENODEV;
         goto err_populate;
     }
-    rc = ram_clear_open(ram);
-    if (rc)
-        goto err_device;
     return 0;
 
-err_device:
-    xendevicemodel_close(ram->device);
 err_populate:
     populate_close(&ram->populate);
     return rc;
@@ -58,7 +53,6 @@ err_populate:
 
 static void close_guest(struct xen_ram *ram)
 {
-    xen_mapcache_close(ram->small);
     xendevicemodel_close(ram->device);
     populate_close(&ram->populate);
 }
@@ -217,7 +211,12 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
                         block->idstr, nr, gfn, strerror(-rc));
     }
     ram_arrived(ram, gfn, nr);
-    rc = ram_clear(ram, gfn, nr);
+    /*
+     * Xen scrubs what a dead guest leaves, and not what a living one gives back
+     * (free_domheap_pages of common/page_alloc.c, unless scrub-domheap is set).
+     */
+    rc = xen_mapcache_clear(ram->cache, gfn << RAM_PAGE_SHIFT,
+                            nr << RAM_PAGE_SHIFT);
     if (rc) {
         ram_fail(ram, rc,
                  "block '%s': new pages at gfn 0x%" PRIx64

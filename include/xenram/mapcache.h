@@ -161,6 +161,18 @@ int xen_mapcache_write(struct xen_mapcache *cache, uint64_t gpa,
                        const void *buf, size_t len, size_t *done);
 
 /*
+ * Fill whole pages with zeroes, through a mapping of their own that is gone
+ * afterwards: pages that have just come into the guest, and that nobody looks
+ * at here soon.  What the cache has mapped stays as it is.  On failure some of
+ * them may have been cleared.
+ * -EINVAL: gpa or len is not a multiple of a page, or len is 0.
+ * -ERANGE: outside of the window; nothing was cleared.
+ * -EFAULT: a page is not RAM.
+ * other:   as xen_mapcache_lookup.
+ */
+int xen_mapcache_clear(struct xen_mapcache *cache, uint64_t gpa, uint64_t len);
+
+/*
  * Guest physical address of any pointer into the window.
  * -ERANGE: host does not point into it.
  */

@@ -135,10 +135,8 @@ struct xen_ram_spec {
  * blocks are wanted; otherwise it must outlive the list.  Without a cache, Xen
  * is not asked for anything: in phase LOADING such a list may also hold the
  * guest's blocks, to find out what a load would do (xen_migrate_check), but it
- * cannot take pages over, and domid does not count.  With one, the list opens
- * another, to clear new pages: address space for a second window is needed.
- * -ENOMEM; or what xencall_open, xendevicemodel_open and xen_mapcache_open
- * gave.
+ * cannot take pages over, and domid does not count.
+ * -ENOMEM; or what xencall_open and xendevicemodel_open gave.
  */
 int xen_ram_open(uint32_t domid, struct xen_mapcache *cache,
                  struct xen_ram **out);
