@@ -6,12 +6,22 @@
 #include <stdlib.h>
 #include <time.h>
 
-double bench_now(void)
+static double now(clockid_t clock)
 {
     struct timespec time;
 
-    clock_gettime(CLOCK_MONOTONIC, &time);
+    clock_gettime(clock, &time);
     return (double)time.tv_sec * 1e9 + (double)time.tv_nsec;
+}
+
+double bench_now(void)
+{
+    return now(CLOCK_MONOTONIC);
+}
+
+double bench_cpu_now(void)
+{
+    return now(CLOCK_THREAD_CPUTIME_ID);
 }
 
 void bench_die(const char *what)

@@ -19,6 +19,8 @@
 typedef double bench_fn(void *opaque);
 
 double bench_now(void); /* ns */
+/* ns for which this thread had a processor: for what waits for nobody. */
+double bench_cpu_now(void);
 void bench_die(const char *what) __attribute__((noreturn));
 /* Something that the compiler must compute. */
 void bench_use(uint64_t value);

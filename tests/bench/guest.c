@@ -51,7 +51,7 @@ double guest_raw_map(uint64_t bytes, uint64_t stride, uint64_t len,
 
     if (!handle)
         bench_die("no foreign memory");
-    start = bench_now();
+    start = bench_cpu_now();
     for (uint64_t at = 0; at < bytes; at += stride) {
         for (uint64_t i = 0; i < len / PAGE; i++)
             gfns[i] = (RAM + at) / PAGE + i;
@@ -62,7 +62,7 @@ double guest_raw_map(uint64_t bytes, uint64_t stride, uint64_t len,
         if (at >= kept)
             bench_reserve(window + at - kept, len);
     }
-    time = bench_now() - start;
+    time = bench_cpu_now() - start;
     munmap(window, bytes);
     xenforeignmemory_close(handle);
     return time;

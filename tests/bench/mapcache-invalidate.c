@@ -132,7 +132,7 @@ static void storm_access(struct storm *storm, unsigned number)
 /* ns of an access, with all that comes of it. */
 static double storm_run(struct storm *storm)
 {
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 1; i <= INVALIDATES; i++) {
         xen_mapcache_invalidate(storm->cache);
@@ -144,7 +144,7 @@ static double storm_run(struct storm *storm)
     for (unsigned k = 0; k < DEPTH; k++)
         if (storm->pins[k])
             xen_mapcache_unpin(storm->cache, storm->pins[k], PAGE);
-    return (bench_now() - start) / (INVALIDATES * DEPTH);
+    return (bench_cpu_now() - start) / (INVALIDATES * DEPTH);
 }
 
 static void bench_storm(void)

@@ -40,12 +40,12 @@ static double miss(void *opaque)
 
     if (xen_mapcache_open(DOMID, &options, &cache))
         bench_die("no map cache");
-    start = bench_now();
+    start = bench_cpu_now();
     for (uint64_t at = 0; at < MISS_BYTES; at += m->stride, nr++) {
         guest_look_up(cache, RAM + at, m->len);
         xen_mapcache_quiescent();
     }
-    time = bench_now() - start;
+    time = bench_cpu_now() - start;
     xen_mapcache_close(cache);
     return time / (double)nr;
 }

@@ -48,25 +48,25 @@ static inline uint64_t random_start(const struct hit *hit, uint64_t *seed)
 static double hits(struct setting *s, uint64_t seed)
 {
     uint64_t sum = 0;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++)
         sum += (uintptr_t)guest_look_up(s->cache, random_page(&seed), PAGE);
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double loads(struct setting *s, uint64_t seed)
 {
     uint64_t sum = 0, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         gpa = random_page(&seed);
         sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
     }
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double hit_random(void *opaque)
@@ -89,53 +89,53 @@ static double hit_block(void *opaque)
 {
     struct setting *s = opaque;
     uint64_t seed = SEED, sum = 0;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++)
         sum += (uintptr_t)guest_look_up(s->cache, random_first(&seed), PAGE);
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double load_block(void *opaque)
 {
     struct setting *s = opaque;
     uint64_t seed = SEED, sum = 0, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         gpa = random_first(&seed);
         sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
     }
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double hit_length(void *opaque)
 {
     struct setting *s = opaque;
     uint64_t seed = SEED, sum = 0;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++)
         sum += (uintptr_t)guest_look_up(s->cache, random_start(&s->hit, &seed),
                                         s->hit.len);
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double load_length(void *opaque)
 {
     struct setting *s = opaque;
     uint64_t seed = SEED, sum = 0, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         gpa = random_start(&s->hit, &seed);
         sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
     }
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 /* ---- two threads ------------------------------------------------------ */
@@ -213,7 +213,7 @@ static double load_by_one(void *opaque)
 static double pin_unpin_same(void *opaque)
 {
     struct setting *s = opaque;
-    double start = bench_now();
+    double start = bench_cpu_now();
     void *host;
 
     for (unsigned i = 0; i < OPS; i++) {
@@ -221,26 +221,26 @@ static double pin_unpin_same(void *opaque)
             bench_die("a pin failed");
         xen_mapcache_unpin(s->cache, host, PAGE);
     }
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double two_atomics_same(void *opaque)
 {
     struct setting *s = opaque;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         atomic_fetch_add(&s->words[77], 256);
         atomic_fetch_sub(&s->words[77], 256);
     }
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 /* The oldest of nr pins goes, a new one comes. */
 static double pin_unpin(void *opaque)
 {
     struct setting *s = opaque;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         void **slot = &s->ring[s->next++ % s->nr];
@@ -249,7 +249,7 @@ static double pin_unpin(void *opaque)
         if (xen_mapcache_pin(s->cache, random_page(&s->seed), PAGE, slot))
             bench_die("a pin failed");
     }
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double two_atomics(void *opaque)
@@ -257,7 +257,7 @@ static double two_atomics(void *opaque)
     struct setting *s = opaque;
     uint8_t **ring = (uint8_t **)s->ring;
     uint64_t seed = SEED, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         uint8_t **slot = &ring[i % s->nr];
@@ -268,14 +268,14 @@ static double two_atomics(void *opaque)
         /* What is there is needed; a store of it costs as much. */
         *(uint8_t *volatile *)slot = *slot;
     }
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double reverse(void *opaque)
 {
     struct setting *s = opaque;
     uint64_t sum = 0, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         if (xen_mapcache_gpa(s->cache, s->window + i * 4099ull, &gpa))
@@ -283,7 +283,7 @@ static double reverse(void *opaque)
         sum += gpa;
     }
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 static double subtract(void *opaque)
@@ -291,7 +291,7 @@ static double subtract(void *opaque)
     struct setting *s = opaque;
     uint8_t *volatile *window = (uint8_t *volatile *)&s->window;
     uint64_t sum = 0, gpa;
-    double start = bench_now();
+    double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
         gpa = (uintptr_t)(s->window + i * 4099ull) - (uintptr_t)*window;
@@ -300,7 +300,7 @@ static double subtract(void *opaque)
         sum += gpa;
     }
     bench_use(sum);
-    return (bench_now() - start) / OPS;
+    return (bench_cpu_now() - start) / OPS;
 }
 
 /* ---- all -------------------------------------------------------------- */
