@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 1500
+# other-host: same
+# host-mem: 2560
+# Live, to another host and back; count and memory compared in each.
+. /xt/joined.sh
+
+runs || return
+hosts_meet
+guest_config g1 memory=192
+guest_create g1
+wait_up g1
+fill_memory g1
+migrate_there g1
+over_there same_memory g1
+over_there migrate_there g1
+same_memory g1
