@@ -82,8 +82,8 @@ int cache_fill(struct xen_mapcache *cache, uint64_t index, unsigned first,
                unsigned nr, unsigned flags);
 
 /*
- * Pages as the guest has them at this moment, mapped outside of the window until
- * foreign_aside_unmap.  Errors as foreign_aside_map.
+ * Pages as the guest has them at this moment, mapped outside of the window
+ * until foreign_aside_unmap.  Errors as foreign_aside_map.
  */
 int cache_map_aside(struct xen_mapcache *cache, uint64_t gfn, unsigned pages,
                     void **host);

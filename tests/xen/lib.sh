@@ -321,6 +321,15 @@ refused() {
 	must "a half-restored domain is left" within 20 gone "$1"
 }
 
+# rom_pages NAME: how long the device model says that the boot ROM is.
+rom_pages() {
+	timeout $((30 * PATIENCE)) xl qemu-monitor-command "$1" "info ram" \
+		>"$guests/answer" 2>&1 || fail "\"info ram\" failed"
+	used=$(awk '/boot.rom/ { print $6 }' "$guests/answer")
+	[ -n "$used" ] || fail "no boot ROM"
+	echo $((used / 4096))
+}
+
 # A guest that scenarios hand on to one another while nothing fails.
 shared_guest() {
 	if exists shared; then
