@@ -1,0 +1,16 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 1000
+# xen: 4.17
+# other-host: 4.20
+# host-mem: 2560
+# Live, to a host with a newer Xen; count and memory compared.
+. /xt/joined.sh
+
+runs || return
+hosts_meet
+guest_config g1 memory=192
+guest_create g1
+wait_up g1
+fill_memory g1
+migrate_there g1
+over_there same_memory g1
