@@ -310,15 +310,30 @@ flip_bit() {
 		dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
-# refused NAME FILE: xl restore fails soon, the device model says why.
+# refused NAME FILE [CONFIG [LINES]]: xl restore fails soon, the device model
+# says why, in one line.
 refused() {
 	started=$(now)
 	rm -f "$(dm_log "$1")"
-	must_fail "a damaged state was restored" x restore "$2"
+	must_fail "a state was restored that should not be" x restore ${3:+"$3"} "$2"
 	[ $(($(now) - started)) -lt $((50 * PATIENCE)) ] || fail "the refusal took $(($(now) - started)) s"
 	note "the device model says: $(cat "$(dm_log "$1")")"
-	[ "$(grep -c . "$(dm_log "$1")")" = 1 ] || fail "not one line in the device model's log"
+	[ "$(grep -c . "$(dm_log "$1")")" = "${4:-1}" ] ||
+		fail "not ${4:-1} line in the device model's log"
 	must "a half-restored domain is left" within 20 gone "$1"
+}
+
+# dm_options NAME: words after the first of the device model's command line, one
+# a line.
+dm_options() { tr '\0' '\n' <"/proc/$(dm_pid "$1")/cmdline" | tail -n +2; }
+
+# check_as WORDS FILE [WORD]...: xenram check of FILE, with the words in WORDS, a
+# file with one a line, and the others.
+check_as() {
+	words=$1
+	shift
+	while IFS= read -r word; do set -- "$@" "$word"; done <"$words"
+	xenram check "$@"
 }
 
 # rom_pages NAME: how long the device model says that the boot ROM is.

@@ -4,16 +4,6 @@
 # What xl saved is looked at before it is restored, and the answers are true.
 . /xt/lib.sh
 
-# Words after the first of the device model's command line, one a line.
-dm_options() { tr '\0' '\n' <"/proc/$(dm_pid "$1")/cmdline" | tail -n +2; }
-
-# as_dm FILE: xenram check with the options that xl gave the device model.
-as_dm() {
-	set -- "$1"
-	while IFS= read -r word; do set -- "$@" "$word"; done <"$guests/options"
-	xenram check "$@"
-}
-
 # shows FILE PATTERN: FILE has such a line.
 shows() { grep -q -e "$2" "$1" || fail "no \"$2\" in: $(cat "$1")"; }
 
@@ -37,7 +27,7 @@ xenram inspect - <"$save" >"$out.file" || fail "xenram inspect - failed"
 cat "$save" | xenram inspect - >"$out.pipe" || fail "a pipe cannot be read"
 must "a pipe shows something else" cmp "$out" "$out.pipe"
 
-as_dm "$save" >"$out" || fail "with the device model's options: refused"
+check_as "$guests/options" "$save" >"$out" || fail "with the device model's options: refused"
 note "check: $(cat "$out")"
 xenram check "$save" >"$out.xl" || fail "with the options in the file: refused"
 must "the options in the file are others" cmp "$out" "$out.xl"
