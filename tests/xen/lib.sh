@@ -345,6 +345,31 @@ rom_pages() {
 	echo $((used / 4096))
 }
 
+# rounds NR COMMAND...
+rounds() {
+	nr=$1 round=0
+	shift
+	while [ "$round" -lt "$nr" ]; do
+		round=$((round + 1))
+		"$@"
+		say "round $round of $nr"
+	done
+}
+
+# The guest writes memory all the time and looks at what it wrote earlier.
+busy_start() {
+	guest_ask "$1" "busy start" '^guest: busy started' 60 >/dev/null
+}
+
+# busy_end NAME [ROUNDS]: all is there, and it wrote that often at least.
+busy_end() {
+	times=$(guest_ask "$1" "busy end" '^guest: busy ended' 120) || exit 1
+	[ "$times" != damaged ] ||
+		fail "$(grep -a '^guest: damaged' "$guests/$1.serial" | head -n 1)"
+	note "the guest wrote $times times"
+	[ "$times" -ge "${2:-1}" ] || fail "the guest wrote $times times only"
+}
+
 # A guest that scenarios hand on to one another while nothing fails.
 shared_guest() {
 	if exists shared; then

@@ -3,10 +3,11 @@
 # Five live migrations in a row; count and memory compared in each.
 . /xt/lib.sh
 
-shared_guest
-fill_memory shared
-for round in 1 2 3 4 5; do
+one_round() {
 	migrate shared
 	same_memory shared
-	say "round $round of 5"
-done
+}
+
+shared_guest
+fill_memory shared
+rounds 5 one_round
