@@ -10,6 +10,7 @@ const struct block_attribute block_attributes[] = {
     {XEN_RAM_DONTDUMP, "dont-dump", "dontdump"},
     {XEN_RAM_HUGE, "huge", "huge"},
     {XEN_RAM_WRITEBACK, "write-back", "writeback"},
+    {XEN_RAM_TRACKED, "tracked", "tracked"},
     {0},
 };
 

@@ -16,7 +16,8 @@
 /* Flags that a kind of block can have. */
 static const unsigned kind_flags[] = {
     [XEN_RAM_GUEST] = XEN_RAM_RESIZEABLE,
-    [XEN_RAM_VISIBLE] = XEN_RAM_RESIZEABLE | XEN_RAM_ROM | XEN_RAM_WRITEBACK,
+    [XEN_RAM_VISIBLE] =
+        XEN_RAM_RESIZEABLE | XEN_RAM_ROM | XEN_RAM_WRITEBACK | XEN_RAM_TRACKED,
     [XEN_RAM_PRIVATE] = XEN_RAM_RESIZEABLE | ADVICE,
     [XEN_RAM_FILE] = XEN_RAM_COPY | ADVICE,
 };

@@ -81,6 +81,9 @@ void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr);
 /* Is there no page now?  What the map cache knows must be fresh. */
 bool ram_is_hole(struct xen_ram *ram, uint64_t gfn);
 
+/* track.c */
+void ram_track_stop(struct xen_ram *ram);
+
 /* type.c */
 int ram_set_type(struct xen_ram *ram, const struct xen_ram_block *block,
                  uint64_t gfn, uint64_t nr);

@@ -110,7 +110,7 @@ static int add_run(uint64_t first, uint64_t nr, void *opaque)
     return rc;
 }
 
-static bool started(const struct xen_ram *ram, enum xen_ram_client client)
+bool ram_dirty_started(const struct xen_ram *ram, enum xen_ram_client client)
 {
     return atomic_load(&ram->dirty.clients) & 1u << client;
 }
@@ -121,7 +121,7 @@ int xen_ram_report_dirty(struct xen_ram *ram)
     struct report report;
     int rc, last;
 
-    if (!started(ram, XEN_RAM_MIGRATION))
+    if (!ram_dirty_started(ram, XEN_RAM_MIGRATION))
         return 0;
     report.ram = ram;
     report.nr = 0;
@@ -132,7 +132,7 @@ int xen_ram_report_dirty(struct xen_ram *ram)
 
 bool xen_ram_dirty_waits(const struct xen_ram *ram)
 {
-    return started(ram, XEN_RAM_MIGRATION) &&
+    return ram_dirty_started(ram, XEN_RAM_MIGRATION) &&
            ram_bitmap_any(&ram->dirty.bitmaps[XEN_RAM_MIGRATION]);
 }
 
@@ -143,7 +143,7 @@ int xen_ram_dirty_start(struct xen_ram *ram, enum xen_ram_client client)
     int rc;
 
     /* What another thread still set after the last stop goes, too. */
-    if (!ram->cache || started(ram, client))
+    if (!ram->cache || ram_dirty_started(ram, client))
         return 0;
     if (bitmap->nr) {
         (void)ram_bitmap_take(bitmap, 0, bitmap->nr, NULL, NULL);
@@ -160,13 +160,15 @@ int xen_ram_dirty_start(struct xen_ram *ram, enum xen_ram_client client)
 void xen_ram_dirty_stop(struct xen_ram *ram, enum xen_ram_client client)
 {
     atomic_fetch_and(&ram->dirty.clients, ~(1u << client));
+    if (client == XEN_RAM_DISPLAY)
+        ram_track_stop(ram);
 }
 
 int xen_ram_dirty_take(struct xen_ram *ram, enum xen_ram_client client,
                        uint64_t gfn, uint64_t nr, xen_ram_dirty_fn *fn,
                        void *opaque)
 {
-    if (!started(ram, client))
+    if (!ram_dirty_started(ram, client))
         return 0;
     return ram_bitmap_take(&ram->dirty.bitmaps[client], gfn, nr, fn, opaque);
 }

@@ -5,6 +5,7 @@
 /* Which gfns were written to, for each client that wants to know. */
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ram/bitmap.h"
@@ -12,10 +13,13 @@
 
 struct ram_dirty {
     atomic_uint clients; /* a bit for each that was started */
+    bool tracking;       /* Xen looks at what the guest writes, see track.c */
     struct ram_bitmap bitmaps[XEN_RAM_NR_CLIENTS];
 };
 
 void ram_dirty_fini(struct ram_dirty *dirty);
+
+bool ram_dirty_started(const struct xen_ram *ram, enum xen_ram_client client);
 
 /* Whole gfns; any thread. */
 void ram_mark_gfns(struct xen_ram *ram, uint64_t gfn, uint64_t nr);

@@ -84,6 +84,7 @@ void xen_ram_close(struct xen_ram *ram)
         ram_notify_removed(ram, ram->blocks);
         ram_block_delete(ram, ram->blocks);
     }
+    ram_track_stop(ram);
     ram_dirty_fini(&ram->dirty);
     if (ram->cache)
         close_guest(ram);

@@ -67,6 +67,8 @@ enum xen_ram_flags {
      * BAR, which a guest takes for uncached (VRAM).
      */
     XEN_RAM_WRITEBACK = 1u << 6,
+    /* Guest-visible: xen_ram_sync_dirty finds what the guest writes (VRAM). */
+    XEN_RAM_TRACKED = 1u << 7,
 };
 
 /*
@@ -303,9 +305,10 @@ void xen_ram_notifier_remove(struct xen_ram *ram,
 
 /*
  * Which pages of the guest were written to: by us through the map cache, or
- * because a block brought them to a gfn.  Each client has a bitmap of its own,
- * and loses nothing when another takes.  Private memory is not the guest's and
- * does not count.
+ * because a block brought them to a gfn; by the guest itself only where
+ * xen_ram_sync_dirty looks for it.  Each client has a bitmap of its own, and
+ * loses nothing when another takes.  Private memory is not the guest's and does
+ * not count.
  */
 enum xen_ram_client {
     XEN_RAM_DISPLAY,
@@ -327,6 +330,18 @@ void xen_ram_dirty_stop(struct xen_ram *ram, enum xen_ram_client client);
  * client was started.  xen_ram_write marks by itself.
  */
 void xen_ram_mark_dirty(struct xen_ram *ram, uint64_t gpa, uint64_t len);
+
+/*
+ * Mark for XEN_RAM_DISPLAY what the guest wrote to tracked blocks since the
+ * last call; nothing if that client was not started.  The owner's thread.  Any
+ * number of blocks, but Xen tracks one range, of 1 GiB at most: the one that
+ * covers them.  Blocks further apart are marked as a whole each time; all are
+ * in the first call, and when the range has become another.  The guest is
+ * paused for a moment.
+ * -ENOMEM: no memory for a bit a page.
+ * other:   what Xen gave.  After an error all pages are marked.
+ */
+int xen_ram_sync_dirty(struct xen_ram *ram);
 
 /*
  * Give what is dirty of nr gfns from gfn on to fn, as runs upwards, neighbours

@@ -221,11 +221,21 @@ int xendevicemodel_track_dirty_vram(xendevicemodel_handle *dmod, domid_t domid,
     struct fx_domain *d;
     int rc = enter(dmod, domid, FAKEXEN_DM, nr, &d);
 
-    (void)first_pfn;
     if (rc)
         return fx_result(rc);
-    if (dirty_bitmap)
-        memset(dirty_bitmap, 0xff, (nr + 7) / 8);
+    if (nr > FX_VRAM_MAX)
+        return fx_leave(-EINVAL);
+    if (nr == 0 || first_pfn != d->vram_first || nr != d->vram_nr) {
+        fx_forget_vram(d);
+        d->vram = nr ? fx_map_zero(FX_VRAM_MAX / 8) : NULL;
+        d->vram_first = first_pfn;
+        d->vram_nr = nr;
+        memset(d->vram, 0xff, (nr + 7) / 8);
+    }
+    if (nr) {
+        memcpy(dirty_bitmap, d->vram, (nr + 7) / 8);
+        memset(d->vram, 0, (nr + 7) / 8);
+    }
     return fx_leave(0);
 }
 

@@ -249,6 +249,9 @@ bool fakexen_dirty(uint32_t domid, uint64_t gfn);
 uint64_t fakexen_dirty_count(uint32_t domid);
 void fakexen_clear_dirty(uint32_t domid);
 
+/* How many gfns track_dirty_vram looks at, and the first one. */
+uint64_t fakexen_tracked(uint32_t domid, uint64_t *gfn);
+
 /* Type pinned on a gfn by pin_memory_cacheattr, -1: none. */
 int fakexen_cacheattr(uint32_t domid, uint64_t gfn);
 

@@ -213,6 +213,14 @@ void fakexen_create(const struct fakexen_domain *domain)
     fx_unlock();
 }
 
+void fx_forget_vram(struct fx_domain *d)
+{
+    if (d->vram)
+        fx_munmap(d->vram, FX_VRAM_MAX / 8);
+    d->vram = NULL;
+    d->vram_nr = 0;
+}
+
 /* frames: drop their references too. */
 static void free_p2m(struct fx_domain *d, bool frames)
 {
@@ -229,6 +237,7 @@ static void free_p2m(struct fx_domain *d, bool frames)
     }
     fx_munmap(d->dirty, FX_NR_LEAVES * sizeof(*d->dirty));
     fx_munmap(d->leaves, FX_NR_LEAVES * sizeof(*d->leaves));
+    fx_forget_vram(d);
     d->dirty = NULL;
     d->leaves = NULL;
 }

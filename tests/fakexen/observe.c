@@ -93,6 +93,19 @@ bool fakexen_dirty(uint32_t domid, uint64_t gfn)
     return dirty;
 }
 
+uint64_t fakexen_tracked(uint32_t domid, uint64_t *gfn)
+{
+    struct fx_domain *d;
+    uint64_t nr;
+
+    fx_lock();
+    d = fx_domain_must(domid);
+    *gfn = d->vram_first;
+    nr = d->vram_nr;
+    fx_unlock();
+    return nr;
+}
+
 uint64_t fakexen_dirty_count(uint32_t domid)
 {
     uint64_t nr;

@@ -167,6 +167,14 @@ void *fakexen_host(uint32_t domid, uint64_t gfn)
     return host;
 }
 
+static void note_write(struct fx_domain *d, uint64_t gfn)
+{
+    uint64_t at = gfn - d->vram_first;
+
+    if (at < d->vram_nr)
+        d->vram[at / 8] |= (uint8_t)(1u << at % 8);
+}
+
 static void copy(uint32_t domid, uint64_t gpa, uint8_t *in, const uint8_t *out,
                  size_t len)
 {
@@ -186,6 +194,7 @@ static void copy(uint32_t domid, uint64_t gpa, uint8_t *in, const uint8_t *out,
         } else {
             memcpy(host, out, nr);
             out += nr;
+            note_write(d, gpa / 4096);
         }
         gpa += nr;
         len -= nr;

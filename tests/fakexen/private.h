@@ -29,6 +29,7 @@
 #define FX_NR_HVM_PARAMS 64u
 #define FX_NR_PORTS 4096u
 #define FX_NR_CACHEATTRS 64u /* Xen's limit */
+#define FX_VRAM_MAX 262144u  /* Xen's limit, of pages */
 
 /* ---- memory and lock (arena.c, inject.c) ------------------------------ */
 
@@ -135,6 +136,8 @@ struct fx_domain {
     uint64_t **dirty;  /* FX_NR_LEAVES bitmaps */
     uint64_t nr_dirty;
     bool log_dirty;
+    uint64_t vram_first, vram_nr; /* what track_dirty_vram looks at */
+    uint8_t *vram;                /* a bit for each: written */
     uint64_t tot_pages, maxmem, max_gfn, pod_cache;
     uint64_t hvm_params[FX_NR_HVM_PARAMS];
     struct fx_server *servers[FX_MAX_SERVERS];
@@ -159,6 +162,9 @@ struct fx_frame {
     uint32_t next_free;
     bool stale; /* to be zeroed before use */
 };
+
+/* Nothing of the domain is tracked any more. */
+void fx_forget_vram(struct fx_domain *d);
 
 /* The domain, NULL when there is none (any more). */
 struct fx_domain *fx_domain(uint32_t domid);

@@ -6,6 +6,8 @@
  * ram-steps run DOMID:   what a device model may do with its blocks, on this
  * guest, which must be paused; after each step Xen's count is exact.  Ends with
  * the guest as it was.
+ * ram-steps track DOMID: two blocks, and for each line of the input which gfns
+ * the guest wrote to since the one before.
  */
 
 #include <errno.h>
@@ -129,6 +131,23 @@ static void expect_size(struct guest *guest, const char *step, uint64_t pages)
         die(step, "the block has another length");
 }
 
+static void open_list(struct guest *guest)
+{
+    int ret = xen_mapcache_open(guest->domid, NULL, &guest->cache);
+
+    if (ret == 0)
+        ret = xen_ram_open(guest->domid, guest->cache, &guest->ram);
+    if (ret)
+        die("open", strerror(-ret));
+}
+
+static void close_list(struct guest *guest)
+{
+    xen_ram_close(guest->ram);
+    xen_mapcache_close(guest->cache);
+    xen_mapcache_thread_offline();
+}
+
 static void begin(struct guest *guest)
 {
     static const struct xen_ram_spec spec = {
@@ -138,12 +157,8 @@ static void begin(struct guest *guest)
         .gfn = FIRST,
         .size = 5 * PAGE,
     };
-    int ret = xen_mapcache_open(guest->domid, NULL, &guest->cache);
 
-    if (ret == 0)
-        ret = xen_ram_open(guest->domid, guest->cache, &guest->ram);
-    if (ret)
-        die("open", strerror(-ret));
+    open_list(guest);
     expect(guest, "allocate",
            xen_ram_alloc_resizeable(guest->ram, &spec, MAX_PAGES * PAGE, NULL,
                                     &guest->block),
@@ -228,10 +243,52 @@ static void run(struct guest *guest)
     expect_pages(guest, "free", 0);
     for (uint64_t page = 0; page < 6; page++)
         expect_hole(guest, "free", FIRST + page);
-    xen_ram_close(guest->ram);
-    xen_mapcache_close(guest->cache);
-    xen_mapcache_thread_offline();
+    close_list(guest);
     printf("all steps took %.0f us\n", now_us() - began);
+}
+
+static int print_run(uint64_t gfn, uint64_t nr, void *opaque)
+{
+    (void)opaque;
+    printf(" 0x%" PRIx64 "+%" PRIu64, gfn, nr);
+    return 0;
+}
+
+static void tell_written(struct guest *guest)
+{
+    expect(guest, "sync", xen_ram_sync_dirty(guest->ram), 0);
+    printf("written");
+    expect(guest, "take",
+           xen_ram_dirty_take(guest->ram, XEN_RAM_DISPLAY, 0, OTHER + 99,
+                              print_run, NULL),
+           0);
+    printf("\n");
+    fflush(stdout);
+}
+
+static void track(struct guest *guest)
+{
+    struct xen_ram_spec specs[] = {
+        {.idstr = "low", .gfn = FIRST, .size = 3 * PAGE},
+        {.idstr = "high", .gfn = OTHER, .size = 2 * PAGE},
+    };
+    struct xen_ram_block *blocks[2];
+    char line[80];
+
+    open_list(guest);
+    for (size_t i = 0; i < 2; i++) {
+        specs[i].kind = XEN_RAM_VISIBLE;
+        specs[i].flags = XEN_RAM_TRACKED;
+        expect(guest, "allocate",
+               xen_ram_alloc(guest->ram, &specs[i], &blocks[i]), 0);
+    }
+    expect(guest, "start", xen_ram_dirty_start(guest->ram, XEN_RAM_DISPLAY), 0);
+    while (fgets(line, sizeof(line), stdin))
+        tell_written(guest);
+    for (size_t i = 0; i < 2; i++)
+        xen_ram_free(guest->ram, blocks[i]);
+    expect_pages(guest, "free", 0);
+    close_list(guest);
 }
 
 int main(int argc, char **argv)
@@ -239,13 +296,15 @@ int main(int argc, char **argv)
     struct guest guest = {.call = xencall_open(NULL, 0)};
 
     if (argc != 3 || !guest.call) {
-        fprintf(stderr, "usage, in dom0: ram-steps pages|run DOMID\n");
+        fprintf(stderr, "usage, in dom0: ram-steps pages|run|track DOMID\n");
         return EXIT_FAILURE;
     }
     guest.domid = (uint32_t)strtoul(argv[2], NULL, 0);
     guest.pages = count(&guest);
     if (strcmp(argv[1], "run") == 0)
         run(&guest);
+    else if (strcmp(argv[1], "track") == 0)
+        track(&guest);
     else
         printf("%" PRIu64 "\n", guest.pages);
     xencall_close(guest.call);
