@@ -24,7 +24,7 @@
 #define PAGE XEN_RAM_PAGE_SIZE
 #define MOST 65536u
 #define BATCH 512u /* extents a call, and pages of a large one */
-#define MAP 256u   /* pages that one call maps */
+#define MAP 512u   /* pages that one call maps */
 
 struct setting {
     uint32_t domid;

@@ -82,6 +82,27 @@ processes() {
 	figure dm.ready "$(ready_ms)" ms
 }
 
+# cpu_ms PID: what all its threads have had of the processors.
+cpu_ms() {
+	cat "/proc/$1"/task/*/schedstat |
+		awk '{ ns += $1 } END { printf "%.1f", ns / 1e6 }'
+}
+
+# What of a save and of a restore is the device model's.
+shares() {
+	pid=$(dm_pid bench)
+	before=$(cpu_ms "$pid")
+	timed x save -c bench "$guests/bench.save"
+	figure dm.save.cpu "$(echo "$(cpu_ms "$pid") $before" |
+		awk '{ print $1 - $2 }')" ms
+	limit dm.save.cpu$suffix "$ms" "the whole save"
+	x destroy bench
+	timed x restore "$guests/bench.save"
+	figure dm.restore.cpu "$(cpu_ms "$(dm_pid bench)")" ms
+	limit dm.restore.cpu$suffix "$ms" "the whole restore"
+	count_now bench >/dev/null
+}
+
 saving() {
 	timed x save bench "$guests/bench.save"
 	figure guest.save "$ms" ms
@@ -144,6 +165,7 @@ one_round() {
 	starting bench guest.userspace "$1"
 	processes
 	[ -n "$suffix" ] || figures_of mapcache-bench
+	shares
 	saving
 	migrating
 	[ -n "$suffix" ] || resizes

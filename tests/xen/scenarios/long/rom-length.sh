@@ -13,12 +13,8 @@ rom_config() {
 
 # rom_has PAGES: what the device model says that the ROM has.
 rom_has() {
-	timeout $((30 * PATIENCE)) xl qemu-monitor-command rom "info ram" \
-		>"$guests/answer" 2>&1 || fail "\"info ram\" failed"
-	line=$(grep boot.rom "$guests/answer") || fail "no boot ROM"
-	note "$line"
-	used=$(echo "$line" | awk '{ print $6 }')
-	[ $((used)) = $(($1 * 4096)) ] || fail "the ROM has $used bytes, not $1 pages"
+	has=$(rom_pages rom) || exit 1
+	[ "$has" = "$1" ] || fail "the ROM has $has pages, not $1"
 }
 
 peek() { guest_ask rom "peek $1" '^guest: peek 0x' 30; }
