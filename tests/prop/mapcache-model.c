@@ -19,11 +19,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/test-clock.h"
 #include "xenram/mapcache.h"
 
 #define DOMID 3u
@@ -113,19 +113,6 @@ static void fill(uint32_t frame)
         memcpy(&bytes[frame][i], &word, sizeof(word));
     }
     memcpy(fakexen_frame_host(frame), bytes[frame], PAGE);
-}
-
-/* Linked with --wrap for clock_gettime: a step takes no time. */
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-
-static uint64_t now_ms = 1;
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
-{
-    (void)clock;
-    ts->tv_sec = (time_t)(now_ms / 1000);
-    ts->tv_nsec = (long)(now_ms % 1000 * 1000000);
-    return 0;
 }
 
 /* ---- ranges ----------------------------------------------------------- */
@@ -542,7 +529,7 @@ static void do_change(void)
 
 static void do_wait(void)
 {
-    now_ms++;
+    test_clock_us += 1000;
     memset(model.came, 0, sizeof(model.came));
 }
 

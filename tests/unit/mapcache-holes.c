@@ -7,26 +7,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/mapcache-guest.h"
+#include "tests/unit/test-clock.h"
 #include "xenram/mapcache.h"
-
-/* Linked with --wrap for clock_gettime: time goes on when a test says so. */
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-
-static uint64_t now_us = 1;
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
-{
-    (void)clock;
-    ts->tv_sec = (time_t)(now_us / 1000000);
-    ts->tv_nsec = (long)(now_us % 1000000 * 1000);
-    return 0;
-}
 
 /* As the header says: at most this long is a hole remembered. */
 #define REMEMBERED_US 1000u
@@ -78,7 +65,7 @@ static void a_hole_costs_one_page_and_never_its_chunk(void **state)
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     pages = fakexen_pages(FAKEXEN_MAP);
     for (int i = 0; i < 10; i++) {
-        now_us += REMEMBERED_US;
+        test_clock_us += REMEMBERED_US;
         assert_int_equal(guest_shown(cache, gfn), -EFAULT);
         assert_int_equal(guest_shown(cache, gfn + 1),
                          fakexen_frame(DOMID, gfn + 1));
@@ -106,11 +93,11 @@ static void a_hole_is_asked_for_once_a_millisecond(void **state)
                 xen_mapcache_read(cache, gpas[i] + at, &byte, 1, NULL),
                 -EFAULT);
         }
-        now_us += REMEMBERED_US - 1;
+        test_clock_us += REMEMBERED_US - 1;
         assert_int_equal(xen_mapcache_read(cache, gpas[i], &byte, 1, NULL),
                          -EFAULT);
         assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls);
-        now_us += 1;
+        test_clock_us += 1;
         assert_int_equal(xen_mapcache_read(cache, gpas[i], &byte, 1, NULL),
                          -EFAULT);
         assert_int_equal(fakexen_calls(FAKEXEN_MAP), calls + 1);
@@ -144,7 +131,7 @@ static void a_page_that_came_is_seen_without_an_invalidate(void **state)
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     assert_int_equal(fakexen_balloon_in(DOMID, gfn, 2), 0);
     guest_stamp();
-    now_us += REMEMBERED_US;
+    test_clock_us += REMEMBERED_US;
     assert_int_equal(guest_shown(cache, gfn), fakexen_frame(DOMID, gfn));
     assert_int_equal(guest_shown(cache, gfn + 1),
                      fakexen_frame(DOMID, gfn + 1));
@@ -237,11 +224,11 @@ static void a_chunk_of_holes_is_not_mapped(void **state)
     assert_int_equal(guest_stats(cache).mapped, 0);
     pages = fakexen_pages(FAKEXEN_MAP);
     assert_int_equal(guest_shown(cache, gfn + 3), -EFAULT);
-    now_us += REMEMBERED_US;
+    test_clock_us += REMEMBERED_US;
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + 2);
     assert_int_equal(fakexen_balloon_in(DOMID, gfn + 3, 1), 0);
-    now_us += REMEMBERED_US;
+    test_clock_us += REMEMBERED_US;
     assert_int_equal(guest_read(cache, gfn + 3), 0);
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
 }
@@ -256,7 +243,7 @@ static void a_page_that_cannot_be_mapped_is_a_hole(void **state)
     assert_int_equal(guest_shown(cache, 0x204), -ENOMEM);
     assert_int_equal(guest_shown(cache, 0x205), fakexen_frame(DOMID, 0x205));
     fakexen_refuse(DOMID, 0x203, 0);
-    now_us += REMEMBERED_US;
+    test_clock_us += REMEMBERED_US;
     assert_int_equal(guest_shown(cache, 0x203), fakexen_frame(DOMID, 0x203));
 }
 

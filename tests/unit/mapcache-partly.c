@@ -9,26 +9,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/mapcache-blocks.h"
+#include "tests/unit/test-clock.h"
 #include "xenram/mapcache.h"
-
-/* Linked with --wrap for clock_gettime: time goes on when a test says so. */
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts);
-
-static uint64_t now_ms = 1;
-
-int __wrap_clock_gettime(clockid_t clock, struct timespec *ts)
-{
-    (void)clock;
-    ts->tv_sec = (time_t)(now_ms / 1000);
-    ts->tv_nsec = (long)(now_ms % 1000 * 1000000);
-    return 0;
-}
 
 static void what_was_mapped_of_a_stale_chunk_is_so_again(void **state)
 {
@@ -109,7 +96,7 @@ static void a_page_that_came_has_what_is_mapped_mapped_anew(void **state)
     assert_int_equal(guest_shown(cache, gfn), -EFAULT);
     assert_int_equal(fakexen_balloon_in(DOMID, gfn, 1), 0);
     guest_stamp();
-    now_ms++;
+    test_clock_us += 1000;
     assert_int_equal(guest_shown(cache, gfn), fakexen_frame(DOMID, gfn));
     blocks_assert_mapped(cache, 4, 1);
     /* Without a hole in it, it is as if there never was one. */
@@ -162,7 +149,7 @@ static void a_block_of_holes_is_not_mapped(void **state)
         for (unsigned k = 0; k < 3; k++)
             assert_int_equal(guest_shown(cache, hole + k), -EFAULT);
     assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + BLOCK + 2);
-    now_ms++;
+    test_clock_us += 1000;
     assert_int_equal(guest_shown(cache, hole), -EFAULT);
     assert_int_equal(fakexen_pages(FAKEXEN_MAP), pages + BLOCK + 3);
     blocks_assert_mapped(cache, 1, 1);
