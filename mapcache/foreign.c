@@ -79,18 +79,27 @@ int foreign_page_error(int error)
     }
 }
 
-int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
-                unsigned pages, bool writable, int error[])
+/* Pages from gfn on at host, or anywhere when that is NULL. */
+static void *map_gfns(struct foreign *foreign, void *host, int prot,
+                      uint64_t gfn, unsigned pages, int error[])
 {
-    int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
     xen_pfn_t gfns[FOREIGN_PAGES_MAX] = {0};
-    int good = 0, rc;
 
     for (unsigned i = 0; i < pages; i++)
         gfns[i] = gfn + i;
     errno = 0;
-    if (!xenforeignmemory_map2(foreign->handle, foreign->domid, host, prot,
-                               MAP_SHARED | MAP_FIXED, pages, gfns, error)) {
+    return xenforeignmemory_map2(foreign->handle, foreign->domid, host, prot,
+                                 MAP_SHARED | (host ? MAP_FIXED : 0), pages,
+                                 gfns, error);
+}
+
+int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
+                unsigned pages, bool writable, int error[])
+{
+    int prot = writable ? PROT_READ | PROT_WRITE : PROT_READ;
+    int good = 0, rc;
+
+    if (!map_gfns(foreign, host, prot, gfn, pages, error)) {
         rc = errno ? -errno : -EIO;
         /*
          * The library may have unmapped the range.  A drop that fails too
@@ -107,16 +116,10 @@ int foreign_map(struct foreign *foreign, void *host, uint64_t gfn,
 int foreign_aside_map(struct foreign *foreign, uint64_t gfn, unsigned pages,
                       void **host)
 {
-    xen_pfn_t gfns[FOREIGN_PAGES_MAX] = {0};
     int error[FOREIGN_PAGES_MAX] = {0};
-    void *mapped;
+    void *mapped =
+        map_gfns(foreign, NULL, PROT_READ | PROT_WRITE, gfn, pages, error);
 
-    for (unsigned i = 0; i < pages; i++)
-        gfns[i] = gfn + i;
-    errno = 0;
-    mapped = xenforeignmemory_map2(foreign->handle, foreign->domid, NULL,
-                                   PROT_READ | PROT_WRITE, MAP_SHARED, pages,
-                                   gfns, error);
     if (!mapped)
         return errno ? -errno : -EIO;
     for (unsigned i = 0; i < pages; i++) {
