@@ -60,6 +60,14 @@ hosts_meet() {
 	note "the other host has Xen $(there 'echo "$XEN"')"
 }
 
+# full_guest NAME: runs here, with memory that can be compared.
+full_guest() {
+	guest_config "$1" memory=192
+	guest_create "$1"
+	wait_up "$1"
+	fill_memory "$1"
+}
+
 # How far the other host's clock is ahead, in hundredths of a second, is left in
 # $ahead, and twice the doubt in $doubt.
 compare_clocks() {

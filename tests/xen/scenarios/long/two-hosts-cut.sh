@@ -24,10 +24,7 @@ cut_by() {
 
 runs || return
 hosts_meet
-guest_config g1 memory=192
-guest_create g1
-wait_up g1
-fill_memory g1
+full_guest g1
 there_free=$(over_there free_mb)
 # In the guest's configuration, early and late in its memory, in the device
 # model's state.

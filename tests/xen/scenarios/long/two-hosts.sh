@@ -7,10 +7,7 @@
 
 runs || return
 hosts_meet
-guest_config g1 memory=192
-guest_create g1
-wait_up g1
-fill_memory g1
+full_guest g1
 migrate_there g1
 over_there same_memory g1
 over_there migrate_there g1
