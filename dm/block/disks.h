@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_BLOCK_DISKS_H
+#define DM_BLOCK_DISKS_H
+
+/* All disks of a machine. */
+
+#include <stdbool.h>
+
+#include <uv.h>
+
+#include "dm/block/disk.h"
+
+struct disks;
+struct options;
+
+#define DISKS_MAX_IDE 4
+
+/* Those of the command line.  -errno after a line in the log. */
+int disks_open(uv_loop_t *loop, const struct options *options,
+               struct disks **out);
+void disks_close(struct disks *disks);
+
+/* Drive 0 to 3 (primary master first); NULL: none. */
+struct disk *disks_ide(struct disks *disks, unsigned index);
+/* Is it a CD-ROM drive? */
+bool disks_ide_is_cdrom(const struct disks *disks, unsigned index);
+struct disk *disks_find(struct disks *disks, const char *id);
+/* In the order in which they came; NULL ends. */
+struct disk *disks_next(struct disks *disks, struct disk *after);
+
+/* One more, of a PV backend; remove closes it. */
+int disks_add(struct disks *disks, const struct disk_spec *spec,
+              struct disk **out);
+void disks_remove(struct disks *disks, struct disk *disk);
+
+/* Of all of them; the first error, after doing all. */
+void disks_drain(struct disks *disks);
+int disks_activate(struct disks *disks);
+int disks_deactivate(struct disks *disks);
+
+#endif
