@@ -12,10 +12,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "dm/block/disk.h"
+
 #define OPTIONS_MAX_SERIALS 2
 #define OPTIONS_MAX_NICS 32
 #define OPTIONS_MAX_QMP 4
 #define OPTIONS_MAX_BLOCKS 8
+#define OPTIONS_MAX_DRIVES 4
 #define OPTIONS_TEXT 16384 /* bytes of all arguments that are taken apart */
 #define OPTIONS_NO_DOMID UINT32_MAX
 
@@ -36,6 +39,15 @@ struct options_qmp {
 struct options_nic {
     const char *model, *id, *ifname;
     uint8_t mac[6];
+};
+
+/* A drive of the IDE controller; id NULL: none there. */
+struct options_drive {
+    const char *id;
+    const char *file; /* NULL: no medium in a CD-ROM drive */
+    enum disk_cache cache;
+    bool cdrom, read_only, discard;
+    bool raw; /* format=raw was said */
 };
 
 /* The memory of a block is a file; copy: what is written stays here. */
@@ -68,6 +80,8 @@ struct options {
     bool paused;     /* -S */
     struct options_nic nics[OPTIONS_MAX_NICS];
     unsigned nr_nics;
+    /* Primary master, primary slave, secondary master, secondary slave. */
+    struct options_drive drives[OPTIONS_MAX_DRIVES];
 
     bool restrict_domid; /* -xen-domid-restrict */
     const char *chroot;

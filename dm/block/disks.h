@@ -2,7 +2,8 @@
 #ifndef DM_BLOCK_DISKS_H
 #define DM_BLOCK_DISKS_H
 
-/* All disks of a machine. */
+/* All disks of a machine.  disks may be NULL where it is asked for one: none.
+ */
 
 #include <stdbool.h>
 

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "dm/block/disk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "dm/block/disk-impl.h"
+#include "dm/block/image.h"
+#include "dm/log.h"
+
+static int open_image(struct disk *disk, const char *path, int fd,
+                      struct image **out)
+{
+    struct image_want want = {
+        .id = disk->id,
+        .path = path,
+        .fd = fd,
+        .read_only = disk->read_only,
+        .raw = disk->raw,
+    };
+
+    return image_open(&disk->io->images, &want, out);
+}
+
+int disk_open(uv_loop_t *loop, const struct disk_spec *spec, struct disk **out)
+{
+    struct disk *disk = calloc(1, sizeof(*disk));
+    int ret = -ENOMEM;
+
+    if (!disk)
+        goto err_log;
+    disk->id = strdup(spec->id);
+    disk->path = spec->path ? strdup(spec->path) : NULL;
+    if (!disk->id || (spec->path && !disk->path))
+        goto err_free;
+    disk->cache = spec->cache;
+    disk->read_only = spec->read_only;
+    disk->removable = spec->removable;
+    disk->discard = spec->discard;
+    disk->raw = spec->raw;
+    disk->reread = spec->incoming;
+    ret = disk_io_get(loop, &disk->io);
+    if (ret)
+        goto err_free;
+    ret = disk->path ? open_image(disk, disk->path, -1, &disk->image) : 0;
+    if (ret)
+        goto err_io;
+    *out = disk;
+    return 0;
+
+err_io:
+    disk_io_put(disk->io);
+    free(disk->path);
+    free(disk->id);
+    free(disk);
+    return ret;
+err_free:
+    free(disk->path);
+    free(disk->id);
+    free(disk);
+err_log:
+    log_error("disk %s: %s", spec->id, strerror(-ret));
+    return ret;
+}
+
+/* What was written through this image reaches the medium. */
+static int flush(struct disk *disk)
+{
+    struct image *image = disk->image;
+    int ret = image->lost;
+
+    if (ret == 0 && image->flushed != image->written)
+        ret = image_flush(image);
+    image->lost = ret;
+    if (ret)
+        log_error("disk %s: cannot flush %s: %s: data that was written may be "
+                  "lost",
+                  disk->id, disk->path, strerror(-ret));
+    else
+        image->flushed = image->written;
+    return ret;
+}
+
+/* The medium goes. */
+static void drop(struct disk *disk)
+{
+    if (!disk->image)
+        return;
+    if (disk->active) {
+        (void)flush(disk);
+        image_unlock(disk->image);
+    }
+    image_close(&disk->io->images, disk->image);
+    free(disk->path);
+    disk->image = NULL;
+    disk->path = NULL;
+}
+
+void disk_close(struct disk *disk)
+{
+    if (!disk)
+        return;
+    disk_drain(disk);
+    drop(disk);
+    disk_io_put(disk->io);
+    free(disk->id);
+    free(disk);
+}
+
+int disk_activate(struct disk *disk)
+{
+    int ret;
+
+    if (disk->active)
+        return 0;
+    if (disk->image) {
+        ret = image_lock(disk->image, disk->id, disk->path, disk->reread);
+        if (ret)
+            return ret;
+        (void)image_measure(disk->image);
+    }
+    disk->active = true;
+    disk->reread = false;
+    return 0;
+}
+
+int disk_deactivate(struct disk *disk)
+{
+    int ret;
+
+    disk_drain(disk);
+    if (!disk->active)
+        return 0;
+    if (disk->image) {
+        ret = flush(disk);
+        if (ret)
+            return ret;
+        image_unlock(disk->image);
+    }
+    disk->active = false;
+    disk->reread = true;
+    return 0;
+}
+
+static int change(struct disk *disk, const char *path, int fd)
+{
+    char *copy = strdup(path);
+    struct image *image;
+    int ret = -ENOMEM;
+
+    if (!copy) {
+        if (fd >= 0)
+            close(fd);
+        return ret;
+    }
+    ret = open_image(disk, path, fd, &image);
+    if (ret)
+        goto err_free;
+    ret = disk->active ? image_lock(image, disk->id, path, false) : 0;
+    if (ret)
+        goto err_image;
+    disk_drain(disk);
+    drop(disk);
+    disk->image = image;
+    disk->path = copy;
+    return 0;
+
+err_image:
+    image_close(&disk->io->images, image);
+err_free:
+    free(copy);
+    return ret;
+}
+
+int disk_change(struct disk *disk, const char *path, int fd)
+{
+    int ret = 0;
+
+    if (!disk->removable) {
+        if (fd >= 0)
+            close(fd);
+        return -EINVAL;
+    }
+    if (path) {
+        ret = change(disk, path, fd);
+    } else {
+        disk_drain(disk);
+        drop(disk);
+    }
+    if (ret == 0 && disk->changed)
+        disk->changed(disk->changed_opaque);
+    return ret;
+}
+
+void disk_on_change(struct disk *disk, void (*changed)(void *opaque),
+                    void *opaque)
+{
+    disk->changed = changed;
+    disk->changed_opaque = opaque;
+}
+
+const char *disk_id(const struct disk *disk)
+{
+    return disk->id;
+}
+
+const char *disk_path(const struct disk *disk)
+{
+    return disk->path;
+}
+
+bool disk_has_medium(const struct disk *disk)
+{
+    return disk->image != NULL;
+}
+
+bool disk_read_only(const struct disk *disk)
+{
+    return disk->read_only;
+}
+
+uint64_t disk_nr_sectors(const struct disk *disk)
+{
+    return disk->image ? disk->image->size / DISK_SECTOR : 0;
+}
+
+unsigned disk_in_flight(const struct disk *disk)
+{
+    return disk->in_flight;
+}
+
+void disk_get_stats(const struct disk *disk, struct disk_stats *stats)
+{
+    *stats = disk->stats;
+}
+
+void disk_count_invalid(struct disk *disk)
+{
+    disk->stats.invalid_operations++;
+}

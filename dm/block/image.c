@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "config.h"
+#include "dm/block/image.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "dm/block/disk.h"
+#include "dm/block/format.h"
+#include "dm/log.h"
+
+#define HINT "(xl.cfg: disk)"
+
+static int measure(int fd, uint64_t *size)
+{
+    struct stat st;
+
+    if (fstat(fd, &st))
+        return -errno;
+    if (!S_ISBLK(st.st_mode))
+        *size = (uint64_t)st.st_size;
+    else if (ioctl(fd, BLKGETSIZE64, size))
+        return -errno;
+    return 0;
+}
+
+int image_measure(struct image *image)
+{
+    return measure(image->fd, &image->size);
+}
+
+/* O_NONBLOCK: a FIFO must not keep us; files and block devices ignore it. */
+static int open_path(const struct image_want *want)
+{
+    int fd = open(want->path, (want->read_only ? O_RDONLY : O_RDWR) |
+                                  O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+    if (fd >= 0)
+        return fd;
+    fd = -errno;
+    log_error("disk %s: cannot open %s for %s: %s " HINT, want->id, want->path,
+              want->read_only ? "reading" : "writing", strerror(-fd));
+    return fd;
+}
+
+static int check_rights(const struct image_want *want, int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+    int access = flags & O_ACCMODE;
+
+    if (flags >= 0 &&
+        (access == O_RDWR || (want->read_only && access == O_RDONLY)))
+        return 0;
+    log_error("disk %s: the descriptor of %s cannot be %s", want->id,
+              want->path, want->read_only ? "read" : "read and written");
+    return -EACCES;
+}
+
+static int identify(const struct image_want *want, struct image *image)
+{
+    struct stat st;
+    int ret;
+
+    if (fstat(image->fd, &st))
+        return -errno;
+    if (!S_ISBLK(st.st_mode) && !S_ISREG(st.st_mode)) {
+        log_error("disk %s: %s is no file and no block device " HINT, want->id,
+                  want->path);
+        return S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL;
+    }
+    image->block_device = S_ISBLK(st.st_mode);
+    image->dev = image->block_device ? st.st_rdev : st.st_dev;
+    image->ino = image->block_device ? 0 : st.st_ino;
+    ret = image_measure(image);
+    if (ret) {
+        log_error("disk %s: cannot tell the size of %s: %s", want->id,
+                  want->path, strerror(-ret));
+        return ret;
+    }
+    if (image->size < DISK_SECTOR) {
+        log_error("disk %s: %s has %llu bytes: a disk has %u at least " HINT,
+                  want->id, want->path, (unsigned long long)image->size,
+                  DISK_SECTOR);
+        return -EINVAL;
+    }
+    return format_check(want, image->fd);
+}
+
+static struct image *find(struct image *images, const struct image *like)
+{
+    for (; images; images = images->next) {
+        if (images->block_device == like->block_device &&
+            images->dev == like->dev && images->ino == like->ino &&
+            images->read_only == like->read_only)
+            return images;
+    }
+    return NULL;
+}
+
+int image_open(struct image **images, const struct image_want *want,
+               struct image **out)
+{
+    struct image *image = calloc(1, sizeof(*image)), *other;
+    int fd = want->fd, ret = -ENOMEM;
+
+    if (!image)
+        goto err_fd;
+    if (fd < 0)
+        fd = open_path(want);
+    ret = fd < 0 ? fd : check_rights(want, fd);
+    if (ret)
+        goto err_fd;
+    image->fd = fd;
+    image->read_only = want->read_only;
+    ret = identify(want, image);
+    if (ret)
+        goto err_fd;
+    other = find(*images, image);
+    if (other) {
+        close(fd);
+        free(image);
+        image = other;
+    } else {
+        image->next = *images;
+        *images = image;
+    }
+    image->users++;
+    *out = image;
+    return 0;
+
+err_fd:
+    if (fd >= 0)
+        close(fd);
+    free(image);
+    return ret;
+}
+
+void image_close(struct image **images, struct image *image)
+{
+    if (--image->users > 0)
+        return;
+    while (*images != image)
+        images = &(*images)->next;
+    *images = image->next;
+    close(image->fd);
+    free(image);
+}
+
+static void advance(struct disk_request *request, size_t bytes)
+{
+    request->moved += bytes;
+    while (bytes > 0 && bytes >= request->iov->iov_len) {
+        bytes -= request->iov->iov_len;
+        request->iov++;
+        request->nr_iov--;
+    }
+    if (bytes > 0) {
+        request->iov->iov_base = (char *)request->iov->iov_base + bytes;
+        request->iov->iov_len -= bytes;
+    }
+}
+
+int image_move(const struct image *image, struct disk_request *request,
+               int flags)
+{
+    while (request->moved < request->length) {
+        int nr = request->nr_iov < IOV_MAX ? (int)request->nr_iov : IOV_MAX;
+        off_t offset = (off_t)(request->offset + request->moved);
+        ssize_t bytes =
+            request->op == DISK_READ
+                ? preadv2(image->fd, request->iov, nr, offset, flags)
+                : pwritev2(image->fd, request->iov, nr, offset, flags);
+
+        if (bytes > 0)
+            advance(request, (size_t)bytes);
+        else if (bytes == 0)
+            /* Linux 5.9 gave 0 for "would block" as well. */
+            return flags & RWF_NOWAIT ? -EAGAIN : -EIO;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+int image_discard(const struct image *image, uint64_t offset, uint64_t length)
+{
+    uint64_t range[2] = {offset, length};
+    int ret;
+
+    do
+        ret = image->block_device
+                  ? ioctl(image->fd, BLKDISCARD, range)
+                  : fallocate(image->fd,
+                              FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                              (off_t)offset, (off_t)length);
+    while (ret && errno == EINTR);
+    return ret ? -errno : 0;
+}
+
+int image_flush(const struct image *image)
+{
+    int ret;
+
+    do
+        ret = fdatasync(image->fd);
+    while (ret && errno == EINTR);
+    return ret ? -errno : 0;
+}
