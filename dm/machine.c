@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dm/block/disks.h"
 #include "dm/devices.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
@@ -124,6 +125,8 @@ void machine_reset(struct machine *machine)
 
 void machine_cont(struct machine *machine)
 {
+    /* A line in the log says why not; the guest gets I/O errors. */
+    (void)disks_activate(machine->disks);
     if (machine->status == MACHINE_RUNNING)
         return;
     machine->status = MACHINE_RUNNING;
@@ -137,6 +140,7 @@ void machine_cont(struct machine *machine)
 
 int machine_stop(struct machine *machine)
 {
+    disks_drain(machine->disks);
     if (machine->status == MACHINE_RUNNING) {
         for (size_t i = 0; i < machine->nr_devices; i++) {
             struct device *device = &machine->devices[i];

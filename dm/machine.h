@@ -17,6 +17,7 @@
 
 struct bus;
 struct chardev;
+struct disks;
 struct ioreq_server;
 struct pci_function;
 struct xen;
@@ -41,6 +42,7 @@ struct machine {
     struct xen_mapcache *cache; /* NULL as well */
     struct xen_ram *ram;
     struct bus *bus;
+    struct disks *disks; /* NULL: none, as without a guest */
     struct ioreq_server *ioreq;
     struct pci_function *pci[256]; /* by devfn */
     struct device devices[MACHINE_MAX_DEVICES];
@@ -71,7 +73,11 @@ int machine_check_blocks(const struct machine *machine);
 
 void machine_reset(struct machine *machine);
 
-/* QMP's words.  All are valid in every state; the reason is in error. */
+/*
+ * QMP's words.  All are valid in every state; the reason is in error.  stop
+ * waits for all disk requests.  save with live gives up the locks of disks,
+ * which cont takes again; when it cannot, their requests fail.
+ */
 void machine_cont(struct machine *machine);
 int machine_stop(struct machine *machine);
 int machine_save(struct machine *machine, int fd, bool live,

@@ -6,12 +6,12 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "dm/log.h"
 
 enum verdict {
     NO_DISPLAY, /* warn, start without */
+    IDE_DRIVE,
     OF_A_DRIVE, /* the line of its -drive says it */
     REFUSED,
 };
@@ -25,7 +25,7 @@ static const struct {
     {"VGA", NO_DISPLAY, NULL, NULL},
     {"cirrus-vga", NO_DISPLAY, NULL, NULL},
     {"qxl", NO_DISPLAY, NULL, NULL},
-    {"ide-", OF_A_DRIVE, NULL, NULL},
+    {"ide-", IDE_DRIVE, NULL, NULL},
     {"scsi-", OF_A_DRIVE, NULL, NULL},
     {"lsi53c895a", REFUSED, "no SCSI controller; use vdev=xvd*", "disk"},
     {"ahci", REFUSED, "no AHCI controller; use hdtype=\"ide\"", "hdtype"},
@@ -128,6 +128,8 @@ int parse_device(struct parse *parse)
             continue;
         if (models[i].verdict == REFUSED)
             return parse_refuse(parse, models[i].key, "%s", models[i].text);
+        if (models[i].verdict == IDE_DRIVE)
+            return parse_ide_device(parse, &keyvals, model);
         if (models[i].verdict == NO_DISPLAY)
             log_warn("-device %s: no VGA yet: the guest starts without display "
                      "(xl.cfg: vga=\"none\")",
@@ -190,38 +192,5 @@ int parse_resolve_nics(struct parse *parse)
             return -EINVAL;
         }
     }
-    return 0;
-}
-
-/* libxl serves a PV disk by blkback from block devices only. */
-static bool has_backend(const char *file)
-{
-    struct stat st;
-
-    return stat(file, &st) == 0 && S_ISBLK(st.st_mode);
-}
-
-int parse_drive(struct parse *parse)
-{
-    struct keyvals keyvals;
-    const char *file, *id;
-    int ret = parse_keyvals(parse, NULL, &keyvals);
-
-    if (ret)
-        return ret;
-    file = keyvals_get(&keyvals, "file");
-    id = keyvals_get(&keyvals, "id");
-    if (!file)
-        log_warn("-drive id=%s: no emulated CD-ROM (xl.cfg: disk)",
-                 id ? id : "?");
-    else if (has_backend(file))
-        log_warn("-drive file=%s: no emulated disk: the guest needs its PV "
-                 "driver (xl.cfg: disk)",
-                 file);
-    else
-        log_warn("-drive file=%s: no emulated disk, and no PV disk either, "
-                 "since this is not a block device: use one, or script=block "
-                 "(xl.cfg: disk)",
-                 file);
     return 0;
 }

@@ -10,6 +10,8 @@
 #include "dm/options.h"
 
 #define PARSE_MAX_CHARDEVS 8
+#define PARSE_MAX_DRIVES 16
+#define PARSE_NO_INDEX UINT32_MAX
 
 struct parse_chardev {
     struct options_qmp socket;
@@ -19,6 +21,20 @@ struct parse_chardev {
 /* Both halves of an emulated NIC, which may come in any order. */
 struct parse_nic {
     const char *netdev; /* id that binds them */
+};
+
+/* A -drive, and a -device that shows one to the guest. */
+struct parse_drive {
+    struct options_drive drive;
+    unsigned index; /* PARSE_NO_INDEX: any */
+    bool free;      /* if=none: of a -device */
+    bool used;
+};
+
+struct parse_ide {
+    const char *drive; /* its id */
+    unsigned index;
+    bool cdrom;
 };
 
 struct parse {
@@ -31,7 +47,11 @@ struct parse {
     unsigned nr_chardevs;
     const char *monitors[OPTIONS_MAX_QMP]; /* ids of chardevs */
     unsigned nr_monitors;
-    struct parse_nic nics[OPTIONS_MAX_NICS]; /* beside options->nics */
+    struct parse_nic nics[OPTIONS_MAX_NICS];         /* beside options->nics */
+    struct parse_drive drives[PARSE_MAX_DRIVES + 1]; /* one to fill in */
+    unsigned nr_drives;
+    struct parse_ide ides[OPTIONS_MAX_DRIVES + 1];
+    unsigned nr_ides;
 };
 
 /*
@@ -51,8 +71,12 @@ int parse_resolve_monitors(struct parse *parse);
 
 int parse_device(struct parse *parse);
 int parse_netdev(struct parse *parse);
-int parse_drive(struct parse *parse);
 int parse_resolve_nics(struct parse *parse);
+
+int parse_drive(struct parse *parse);
+int parse_ide_device(struct parse *parse, const struct keyvals *keyvals,
+                     const char *model);
+int parse_resolve_drives(struct parse *parse);
 
 int parse_domid(struct parse *parse);
 int parse_machine(struct parse *parse);

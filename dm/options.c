@@ -120,8 +120,10 @@ static const struct option {
     {"mon", "chardev=ID,mode=control", parse_mon, "speak QMP there", 0},
     {"netdev", "tap,id=ID,ifname=NAME", parse_netdev,
      "create the tap; its frames are discarded", 0},
-    {"device", "MODEL[,...]", parse_device, "display and NICs: warns", 0},
-    {"drive", "file=PATH[,...]", parse_drive, "warns: no emulated disks", 0},
+    {"device", "MODEL[,...]", parse_device,
+     "ide-hd, ide-cd; display and NICs: warns", 0},
+    {"drive", "file=PATH,format=raw,if=ide,index=N[,...]", parse_drive,
+     "a disk or CD-ROM", 0},
     {"vnc", "DISPLAY|none", parse_vnc, "warns: no VNC server", 0},
     {"display", "none", parse_display, "no display", 0},
     {"incoming", "fd:N", parse_incoming, "load a saved state", 0},
@@ -157,8 +159,8 @@ static const struct option {
     {"soundhw", "MODEL", NULL, "no sound card", "soundhw"},
     {"usbdevice", "DEVICE", NULL, "no USB controller", "usbdevice"},
     {"object", "...", NULL, "no network filters, hence no COLO", "vif"},
-    {"cdrom", "FILE", NULL, "no emulated disks", "disk"},
-    {"hda", "FILE", NULL, "no emulated disks", "disk"},
+    {"cdrom", "FILE", NULL, "use -drive", "disk"},
+    {"hda", "FILE", NULL, "use -drive", "disk"},
     {"pflash", "FILE", NULL, "the toolstack loads the firmware", "bios"},
     {"bios", "FILE", NULL, "the toolstack loads the firmware", "bios"},
     {"qmp", "...", NULL, "use -chardev and -mon", "device_model_args"},
@@ -332,6 +334,8 @@ static int check(struct parse *parse)
         ret = check_kernel(options);
     if (ret == 0)
         ret = parse_resolve_nics(parse);
+    if (ret == 0)
+        ret = parse_resolve_drives(parse);
     if (ret == 0 && options->ram_mb == 0) {
         log_error("-m is missing: how many MiB of RAM? (xl.cfg: memory)");
         ret = -EINVAL;

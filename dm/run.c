@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include <uv.h>
 
+#include "dm/block/disks.h"
 #include "dm/chardev.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
@@ -176,6 +177,17 @@ static int open_taps(struct run *run)
     return 0;
 }
 
+/* The disks of an incoming guest are another's until cont. */
+static int open_disks(struct run *run)
+{
+    struct disks **disks = &run->machine.disks;
+    int ret = disks_open(&run->loop, &run->options, disks);
+
+    if (ret == 0 && run->options.incoming_fd < 0)
+        ret = disks_activate(*disks);
+    return ret;
+}
+
 static int load(struct run *run)
 {
     char error[XEN_MIGRATE_ERROR_MAX];
@@ -203,6 +215,8 @@ static int start(struct run *run)
         ret = open_serials(run);
     if (ret == 0)
         ret = open_taps(run);
+    if (ret == 0)
+        ret = open_disks(run);
     if (ret == 0)
         ret = qmp_open(&run->loop, &run->options, machine, &run->qmp);
     if (ret)
@@ -257,6 +271,7 @@ static void finish(struct run *run)
     qmp_close(run->qmp);
     ioreq_stop(machine->ioreq);
     machine_fini(machine);
+    disks_close(machine->disks);
     for (unsigned i = 0; i < OPTIONS_MAX_NICS; i++)
         tap_close(run->taps[i]);
     for (unsigned i = 0; i < OPTIONS_MAX_SERIALS; i++)

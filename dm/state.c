@@ -2,7 +2,9 @@
 #include "config.h"
 
 #include <stdio.h>
+#include <string.h>
 
+#include "dm/block/disks.h"
 #include "dm/log.h"
 #include "dm/machine.h"
 
@@ -41,10 +43,17 @@ int machine_save(struct machine *machine, int fd, bool live,
     struct xen_migrate_device devices[MACHINE_MAX_DEVICES];
     struct xen_migrate_options options = stream_options(machine);
     size_t nr = saved_devices(machine, devices);
+    int ret = xen_migrate_save(machine->ram, devices, nr, &options, fd, error);
 
-    /* Nothing is held that a migration's target would need: no disks yet. */
-    (void)live;
-    return xen_migrate_save(machine->ram, devices, nr, &options, fd, error);
+    if (ret || !live)
+        return ret;
+    /* The target opens the same images next. */
+    ret = disks_deactivate(machine->disks);
+    if (ret)
+        snprintf(error, XEN_MIGRATE_ERROR_MAX,
+                 "a disk cannot be flushed: %s (the log says which)",
+                 strerror(-ret));
+    return ret;
 }
 
 int machine_load(struct machine *machine, int fd,
