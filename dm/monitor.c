@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "dm/block-names.h"
+#include "dm/block/disks.h"
 #include "dm/chardev.h"
 #include "dm/machine.h"
 #include "dm/mapcache-counters.h"
@@ -111,10 +112,66 @@ static void info_chardev(FILE *out, const struct machine *machine)
     }
 }
 
+static const char *cache_name(enum disk_cache cache)
+{
+    switch (cache) {
+    case DISK_WRITEBACK:
+        return "writeback";
+    case DISK_WRITETHROUGH:
+        return "writethrough";
+    case DISK_UNSAFE:
+        break;
+    }
+    return "writeback, ignore flushes";
+}
+
+static void info_block(FILE *out, const struct machine *machine)
+{
+    struct disk *disk = NULL;
+
+    while ((disk = disks_next(machine->disks, disk))) {
+        if (disk_has_medium(disk))
+            fprintf(out, "%s: %s (raw%s), %" PRIu64 " bytes" EOL, disk_id(disk),
+                    disk_path(disk), disk_read_only(disk) ? ", read-only" : "",
+                    disk_nr_sectors(disk) * DISK_SECTOR);
+        else
+            fprintf(out, "%s: [not inserted]" EOL, disk_id(disk));
+        if (disk_removable(disk))
+            fprintf(out, "    Removable device: %slocked, tray %s" EOL,
+                    disk_tray_locked(disk) ? "" : "not ",
+                    disk_tray_open(disk) ? "open" : "closed");
+        fprintf(out, "    Cache mode:       %s" EOL,
+                cache_name(disk_get_cache(disk)));
+    }
+}
+
+static void info_blockstats(FILE *out, const struct machine *machine)
+{
+    struct disk *disk = NULL;
+
+    while ((disk = disks_next(machine->disks, disk))) {
+        struct disk_stats stats;
+
+        disk_get_stats(disk, &stats);
+        fprintf(
+            out,
+            "%s: rd_bytes=%" PRIu64 " wr_bytes=%" PRIu64
+            " rd_operations=%" PRIu64 " wr_operations=%" PRIu64
+            " flush_operations=%" PRIu64 " failed=%" PRIu64 " in_flight=%u" EOL,
+            disk_id(disk), stats.rd_bytes, stats.wr_bytes, stats.rd_operations,
+            stats.wr_operations, stats.flush_operations,
+            stats.failed_rd_operations + stats.failed_wr_operations +
+                stats.failed_flush_operations,
+            disk_in_flight(disk));
+    }
+}
+
 static const struct {
     const char *name, *text;
     void (*print)(FILE *out, const struct machine *machine);
 } infos[] = {
+    {"block", "disks and their images", info_block},
+    {"blockstats", "what they did", info_blockstats},
     {"chardev", "serial ports", info_chardev},
     {"mapcache", "counters of the map cache", info_mapcache},
     {"pci", "functions and their BARs", info_pci},

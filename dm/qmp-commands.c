@@ -18,7 +18,7 @@
 #include "xenram/migrate.h"
 #include "xenram/ram.h"
 
-#define MAX_ARGUMENTS 3
+#define MAX_ARGUMENTS 5
 
 struct json_object *qmp_fail(struct qmp_error *error, const char *class,
                              const char *format, ...)
@@ -246,9 +246,29 @@ static const struct command {
      {{"command-line", json_type_string, false},
       {"cpu-index", json_type_int, true}}},
     {"device_del", device_del, 0, {{"id", json_type_string, false}}},
-    {"query-block", qmp_query_nothing, 0, {{0}}},
+    {"blockdev-change-medium",
+     qmp_change_medium,
+     0,
+     {{"id", json_type_string, true},
+      {"device", json_type_string, true},
+      {"filename", json_type_string, false},
+      {"format", json_type_string, true},
+      {"force", json_type_boolean, true}}},
+    {"change",
+     qmp_change,
+     0,
+     {{"device", json_type_string, false},
+      {"target", json_type_string, false},
+      {"arg", json_type_string, true}}},
+    {"eject",
+     qmp_eject,
+     0,
+     {{"id", json_type_string, true},
+      {"device", json_type_string, true},
+      {"force", json_type_boolean, true}}},
+    {"query-block", qmp_query_block, 0, {{0}}},
     {"query-blockstats",
-     qmp_query_nothing,
+     qmp_query_blockstats,
      0,
      {{"query-nodes", json_type_boolean, true}}},
     {"query-chardev", qmp_query_chardev, 0, {{0}}},

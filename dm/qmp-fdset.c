@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -115,12 +114,34 @@ static int take(struct qmp_fdsets *fdsets, int64_t set, int access)
     return fd;
 }
 
+bool qmp_fdsets_is_name(const char *filename)
+{
+    return strncmp(filename, FDSET_PREFIX, strlen(FDSET_PREFIX)) == 0;
+}
+
+const char *qmp_fdsets_opaque(const struct qmp_fdsets *fdsets,
+                              const char *filename)
+{
+    uint64_t set;
+
+    if (!qmp_fdsets_is_name(filename) ||
+        keyval_number(filename + strlen(FDSET_PREFIX), INT64_MAX, &set))
+        return "";
+    for (size_t i = 0; i < QMP_FDSETS_MAX_FDS; i++) {
+        const struct qmp_fdset_entry *entry = &fdsets->entries[i];
+
+        if (entry->fd >= 0 && entry->set == (int64_t)set)
+            return entry->opaque;
+    }
+    return "";
+}
+
 int qmp_fdsets_open(struct qmp_fdsets *fdsets, const char *filename, int access)
 {
     uint64_t set;
     int fd, flags = O_CLOEXEC | O_NOCTTY | access;
 
-    if (strncmp(filename, FDSET_PREFIX, strlen(FDSET_PREFIX)) == 0) {
+    if (qmp_fdsets_is_name(filename)) {
         if (keyval_number(filename + strlen(FDSET_PREFIX), INT64_MAX, &set))
             return -EINVAL;
         return take(fdsets, (int64_t)set, access);

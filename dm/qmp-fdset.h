@@ -7,6 +7,7 @@
  * command that names "/dev/fdset/N".  A set dies with its first use.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -36,6 +37,12 @@ int qmp_fdsets_add(struct qmp_fdsets *fdsets, int64_t *set, const char *opaque,
 
 /* Close fd of the set, or with fd -1 all of it.  -ENOENT. */
 int qmp_fdsets_remove(struct qmp_fdsets *fdsets, int64_t set, int fd);
+
+/* Does filename name a set, whether or not there is such? */
+bool qmp_fdsets_is_name(const char *filename);
+/* What came with the first descriptor of that set, "" when nothing did. */
+const char *qmp_fdsets_opaque(const struct qmp_fdsets *fdsets,
+                              const char *filename);
 
 /*
  * Open what a command's filename names.  "/dev/fdset/N" gives the descriptor of

@@ -14,16 +14,18 @@ static const struct {
     const char *name, *text;
 } refusals[] = {
     {"balloon", "use xl mem-set"},
-    {"block_resize", "no emulated disks; PV disks resize with their device"},
-    {"blockdev-change-medium", "no emulated CD-ROM (xl.cfg: disk)"},
-    {"change", "no emulated CD-ROM (xl.cfg: disk)"},
+    {"block_resize", "the guest sees the size that its disk had at the start"},
+    {"blockdev-add", "disks are those of xl.cfg and of xl block-attach"},
+    {"blockdev-close-tray", "use blockdev-change-medium"},
+    {"blockdev-insert-medium", "use blockdev-change-medium"},
+    {"blockdev-open-tray", "use eject"},
+    {"blockdev-remove-medium", "use eject"},
     {"change-vnc-password", "no VNC server; take vncpasswd out of xl.cfg"},
     {"chardev-add", "devices of a running guest stay as they are"},
     {"cpu-add", "all vCPUs are there from the start (xl.cfg: maxvcpus)"},
     {"device_add", "no devices can be added: no PCI passthrough, USB or vCPU "
                    "hotplug (xl.cfg: pci, usbctrl, usbdev, maxvcpus)"},
     {"dump-guest-memory", "use xl dump-core"},
-    {"eject", "no emulated CD-ROM (xl.cfg: disk)"},
     {"expire_password", "no VNC server; take vncpasswd out of xl.cfg"},
     {"inject-nmi", "use xl trigger DOMAIN nmi"},
     {"migrate", "use xl migrate"},

@@ -37,6 +37,8 @@ struct disk {
     unsigned in_flight;
     void (*changed)(void *opaque);
     void *changed_opaque;
+    const struct disk_tray_ops *tray;
+    void *tray_opaque;
     struct disk_stats stats;
 };
 

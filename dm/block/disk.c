@@ -202,6 +202,29 @@ void disk_on_change(struct disk *disk, void (*changed)(void *opaque),
     disk->changed_opaque = opaque;
 }
 
+void disk_set_tray(struct disk *disk, const struct disk_tray_ops *ops,
+                   void *opaque)
+{
+    disk->tray = ops;
+    disk->tray_opaque = opaque;
+}
+
+bool disk_tray_locked(const struct disk *disk)
+{
+    return disk->tray && disk->tray->is_locked(disk->tray_opaque);
+}
+
+bool disk_tray_open(const struct disk *disk)
+{
+    return disk->tray && disk->tray->is_open(disk->tray_opaque);
+}
+
+void disk_ask_for_medium(struct disk *disk)
+{
+    if (disk->tray)
+        disk->tray->ask_for_medium(disk->tray_opaque);
+}
+
 const char *disk_id(const struct disk *disk)
 {
     return disk->id;
@@ -220,6 +243,16 @@ bool disk_has_medium(const struct disk *disk)
 bool disk_read_only(const struct disk *disk)
 {
     return disk->read_only;
+}
+
+bool disk_removable(const struct disk *disk)
+{
+    return disk->removable;
+}
+
+enum disk_cache disk_get_cache(const struct disk *disk)
+{
+    return disk->cache;
 }
 
 uint64_t disk_nr_sectors(const struct disk *disk)

@@ -82,11 +82,15 @@ struct disk_request {
 
 /* Counters as query-blockstats has them. */
 struct disk_stats {
-    uint64_t rd_bytes, wr_bytes, rd_operations, wr_operations;
+    uint64_t rd_bytes, wr_bytes, discard_bytes;
+    uint64_t rd_operations, wr_operations;
     uint64_t flush_operations, discard_operations;
     uint64_t rd_total_time_ns, wr_total_time_ns, flush_total_time_ns;
+    uint64_t discard_total_time_ns;
     uint64_t failed_rd_operations, failed_wr_operations;
-    uint64_t failed_flush_operations, invalid_operations;
+    uint64_t failed_flush_operations, failed_discard_operations;
+    uint64_t invalid_operations; /* that the device refused by itself */
+    uint64_t wr_highest_offset;  /* the first byte that was not written yet */
 };
 
 /*
@@ -110,6 +114,8 @@ const char *disk_id(const struct disk *disk);
 const char *disk_path(const struct disk *disk); /* NULL: no medium */
 bool disk_has_medium(const struct disk *disk);
 bool disk_read_only(const struct disk *disk);
+bool disk_removable(const struct disk *disk);
+enum disk_cache disk_get_cache(const struct disk *disk);
 /*
  * Of the image when it was opened or last activated, rounded down; 0: no
  * medium.
@@ -125,6 +131,24 @@ uint64_t disk_nr_sectors(const struct disk *disk);
 int disk_change(struct disk *disk, const char *path, int fd);
 void disk_on_change(struct disk *disk, void (*changed)(void *opaque),
                     void *opaque);
+
+/*
+ * The drive of a removable disk, for operators.  Without it the tray is closed
+ * and never locked.
+ */
+struct disk_tray_ops {
+    bool (*is_locked)(void *opaque); /* the guest prevents removal */
+    bool (*is_open)(void *opaque);
+    /* An operator wants the medium, and the tray is locked: tell the guest. */
+    void (*ask_for_medium)(void *opaque);
+};
+
+/* ops live as long as the disk; NULL: none any more. */
+void disk_set_tray(struct disk *disk, const struct disk_tray_ops *ops,
+                   void *opaque);
+bool disk_tray_locked(const struct disk *disk);
+bool disk_tray_open(const struct disk *disk);
+void disk_ask_for_medium(struct disk *disk);
 
 /*
  * Start a request.  It ends by done, never before disk_submit returns.  A flush

@@ -148,7 +148,7 @@ static void count_moved(struct disk_request *request, uint64_t *bytes,
 
 static void count(struct disk_request *request, struct disk_stats *stats)
 {
-    uint64_t none = 0;
+    uint64_t none = 0, end;
 
     switch (request->op) {
     case DISK_READ:
@@ -158,6 +158,9 @@ static void count(struct disk_request *request, struct disk_stats *stats)
     case DISK_WRITE:
         count_moved(request, &stats->wr_bytes, &stats->wr_operations,
                     &stats->wr_total_time_ns, &stats->failed_wr_operations);
+        end = request->offset + request->moved;
+        if (request->moved && stats->wr_highest_offset < end)
+            stats->wr_highest_offset = end;
         break;
     case DISK_FLUSH:
         count_moved(request, &none, &stats->flush_operations,
@@ -165,7 +168,9 @@ static void count(struct disk_request *request, struct disk_stats *stats)
                     &stats->failed_flush_operations);
         break;
     case DISK_DISCARD:
-        count_moved(request, &none, &stats->discard_operations, &none, &none);
+        count_moved(request, &stats->discard_bytes, &stats->discard_operations,
+                    &stats->discard_total_time_ns,
+                    &stats->failed_discard_operations);
         break;
     }
 }
