@@ -8,6 +8,7 @@
  * ends, on the thread of the event loop.
  *
  * The loop's data pointer is this module's: its threads and images hang there.
+ * It is NULL before the first disk; uv_loop_init leaves it as it was.
  *
  * Nothing is allocated for a request, and nothing bounds how many there are but
  * their callers, each by a depth of its own.

@@ -111,8 +111,10 @@ int image_open(struct image **images, const struct image_want *want,
     struct image *image = calloc(1, sizeof(*image)), *other;
     int fd = want->fd, ret = -ENOMEM;
 
-    if (!image)
+    if (!image) {
+        log_error("disk %s: out of memory", want->id);
         goto err_fd;
+    }
     if (fd < 0)
         fd = open_path(want);
     ret = fd < 0 ? fd : check_rights(want, fd);
