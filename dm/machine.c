@@ -140,7 +140,6 @@ void machine_cont(struct machine *machine)
 
 int machine_stop(struct machine *machine)
 {
-    disks_drain(machine->disks);
     if (machine->status == MACHINE_RUNNING) {
         for (size_t i = 0; i < machine->nr_devices; i++) {
             struct device *device = &machine->devices[i];
@@ -150,8 +149,10 @@ int machine_stop(struct machine *machine)
         }
         machine->status = MACHINE_PAUSED;
     }
+    /* What still waits there may start a request, and a request writes. */
     if (machine->ioreq)
         ioreq_drain(machine->ioreq);
+    disks_drain(machine->disks);
     /* The toolstack reads the last pages once it has our answer. */
     return xen_ram_report_dirty(machine->ram);
 }
