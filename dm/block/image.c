@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -64,6 +65,21 @@ static int check_rights(const struct image_want *want, int fd)
     return -EACCES;
 }
 
+/* libxl sets that limit for restricted device models, dm_restrict=1. */
+static void warn_of_limit(const struct image_want *want,
+                          const struct image *image)
+{
+    struct rlimit limit;
+
+    if (image->block_device || image->read_only ||
+        getrlimit(RLIMIT_FSIZE, &limit) || limit.rlim_cur >= image->size)
+        return;
+    log_warn("disk %s: only the first %llu bytes of %s can be written, which "
+             "has %llu: use a block device (xl.cfg: dm_restrict, disk)",
+             want->id, (unsigned long long)limit.rlim_cur, want->path,
+             (unsigned long long)image->size);
+}
+
 static int identify(const struct image_want *want, struct image *image)
 {
     struct stat st;
@@ -91,6 +107,7 @@ static int identify(const struct image_want *want, struct image *image)
                   DISK_SECTOR);
         return -EINVAL;
     }
+    warn_of_limit(want, image);
     return format_check(want, image->fd);
 }
 

@@ -206,8 +206,9 @@ static void errors_of_the_kernel_become_those_of_the_contract(void **state)
 static void a_limit_of_file_sizes_is_an_error_and_no_signal(void **state)
 {
     struct disk_env *env = *state;
+    struct disk_spec spec = disk_env_spec(env->path);
     struct rlimit before, limit;
-    char buffer[8192] = "";
+    char buffer[8192] = "", line[512];
     int ret;
 
     signal(SIGXFSZ, SIG_IGN);
@@ -215,9 +216,14 @@ static void a_limit_of_file_sizes_is_an_error_and_no_signal(void **state)
     limit = before;
     limit.rlim_cur = 4096;
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    disk_close(env->disk);
+    capture_begin();
+    env->disk = disk_env_open(env, &spec);
     ret = disk_io(env, env->disk, DISK_WRITE, 0, buffer, sizeof(buffer));
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    capture_end(line, sizeof(line));
     assert_int_equal(ret, -EIO);
+    assert_non_null(strstr(line, "only the first 4096 bytes"));
     signal(SIGXFSZ, SIG_DFL);
 }
 
