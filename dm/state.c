@@ -45,10 +45,10 @@ int machine_save(struct machine *machine, int fd, bool live,
     size_t nr = saved_devices(machine, devices);
     int ret = xen_migrate_save(machine->ram, devices, nr, &options, fd, error);
 
-    if (ret || !live)
+    if (ret)
         return ret;
-    /* The target opens the same images next. */
-    ret = disks_deactivate(machine->disks);
+    /* Who opens the same images next may be on another host. */
+    ret = live ? disks_deactivate(machine->disks) : disks_flush(machine->disks);
     if (ret)
         snprintf(error, XEN_MIGRATE_ERROR_MAX,
                  "a disk cannot be flushed: %s (the log says which)",

@@ -84,14 +84,17 @@ static int flush(struct disk *disk)
     return ret;
 }
 
-/* The medium goes. */
+/*
+ * The medium goes.  It is unlocked first: who waits for it on this host reads
+ * what was written from the page cache, and a flush may take long.
+ */
 static void drop(struct disk *disk)
 {
     if (!disk->image)
         return;
     if (disk->active) {
-        (void)flush(disk);
         image_unlock(disk->image);
+        (void)flush(disk);
     }
     image_close(&disk->io->images, disk->image);
     free(disk->path);
@@ -112,12 +115,17 @@ void disk_close(struct disk *disk)
 
 int disk_activate(struct disk *disk)
 {
+    return disk_activate_within(disk, 0);
+}
+
+int disk_activate_within(struct disk *disk, unsigned ms)
+{
     int ret;
 
     if (disk->active)
         return 0;
     if (disk->image) {
-        ret = image_lock(disk->image, disk->id, disk->path, disk->reread);
+        ret = image_lock(disk->image, disk->id, disk->path, ms, disk->reread);
         if (ret)
             return ret;
         (void)image_measure(disk->image);
@@ -127,19 +135,21 @@ int disk_activate(struct disk *disk)
     return 0;
 }
 
+int disk_flush_now(struct disk *disk)
+{
+    disk_drain(disk);
+    return disk->image && disk->active ? flush(disk) : 0;
+}
+
 int disk_deactivate(struct disk *disk)
 {
     int ret;
 
-    disk_drain(disk);
-    if (!disk->active)
-        return 0;
-    if (disk->image) {
-        ret = flush(disk);
-        if (ret)
-            return ret;
+    ret = disk_flush_now(disk);
+    if (ret || !disk->active)
+        return ret;
+    if (disk->image)
         image_unlock(disk->image);
-    }
     disk->active = false;
     disk->reread = true;
     return 0;
@@ -159,7 +169,7 @@ static int change(struct disk *disk, const char *path, int fd)
     ret = open_image(disk, path, fd, &image);
     if (ret)
         goto err_free;
-    ret = disk->active ? image_lock(image, disk->id, path, false) : 0;
+    ret = disk->active ? image_lock(image, disk->id, path, 0, false) : 0;
     if (ret)
         goto err_image;
     disk_drain(disk);

@@ -109,6 +109,8 @@ void disk_close(struct disk *disk);
  * may be lost, and the disk stays active.
  */
 int disk_activate(struct disk *disk);
+/* Who has it may be about to end: wait for that so many milliseconds. */
+int disk_activate_within(struct disk *disk, unsigned ms);
 int disk_deactivate(struct disk *disk);
 
 const char *disk_id(const struct disk *disk);
@@ -160,6 +162,8 @@ void disk_submit(struct disk *disk, struct disk_request *request);
 unsigned disk_in_flight(const struct disk *disk);
 /* Wait until none is in flight, those that a done submits included. */
 void disk_drain(struct disk *disk);
+/* Drain, and bring what was written to the medium.  -errno as deactivate. */
+int disk_flush_now(struct disk *disk);
 
 void disk_get_stats(const struct disk *disk, struct disk_stats *stats);
 /* A request that the device refused by itself. */

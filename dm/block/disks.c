@@ -9,6 +9,9 @@
 #include "dm/log.h"
 #include "dm/options.h"
 
+/* libxl tells a device model to end and does not wait for it. */
+#define ACTIVATE_MS 5000
+
 struct entry {
     struct entry *next;
     struct disk *disk;
@@ -162,29 +165,43 @@ void disks_drain(struct disks *disks)
     }
 }
 
-int disks_activate(struct disks *disks)
+static int for_all(struct disks *disks, int (*fn)(struct disk *disk))
 {
     struct disk *disk = NULL;
     int ret = 0;
 
     while ((disk = disks_next(disks, disk))) {
-        int error = disk_activate(disk);
+        int error = fn(disk);
 
         ret = ret ? ret : error;
     }
     return ret;
 }
 
-int disks_deactivate(struct disks *disks)
+int disks_activate(struct disks *disks)
 {
+    uint64_t end = uv_hrtime() + ACTIVATE_MS * UINT64_C(1000000);
     struct disk *disk = NULL;
     int ret = 0;
 
-    disks_drain(disks);
     while ((disk = disks_next(disks, disk))) {
-        int error = disk_deactivate(disk);
+        uint64_t now = uv_hrtime();
+        unsigned left = now < end ? (unsigned)((end - now) / 1000000) : 0;
+        int error = disk_activate_within(disk, left);
 
         ret = ret ? ret : error;
     }
     return ret;
+}
+
+int disks_flush(struct disks *disks)
+{
+    disks_drain(disks);
+    return for_all(disks, disk_flush_now);
+}
+
+int disks_deactivate(struct disks *disks)
+{
+    disks_drain(disks);
+    return for_all(disks, disk_deactivate);
 }

@@ -34,8 +34,13 @@ int disks_add(struct disks *disks, const struct disk_spec *spec,
               struct disk **out);
 void disks_remove(struct disks *disks, struct disk *disk);
 
-/* Of all of them; the first error, after doing all. */
+/*
+ * Of all of them; the first error, after doing all.  activate waits up to five
+ * seconds for images that others have: libxl tells a device model to end and
+ * starts the next one, or lets another go on, without waiting for that.
+ */
 void disks_drain(struct disks *disks);
+int disks_flush(struct disks *disks);
 int disks_activate(struct disks *disks);
 int disks_deactivate(struct disks *disks);
 

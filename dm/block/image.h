@@ -52,11 +52,12 @@ void image_close(struct image **images, struct image *image);
 
 /*
  * Lock it: one process that writes, or several that read.  Counts.  -EAGAIN
- * after a line in the log: another process has it.  With reread, what is cached
- * of it is forgotten: another host may have written since.
+ * after a line in the log: another process has it, and still has after that
+ * many milliseconds.  With reread, what is cached of it is forgotten: another
+ * host may have written since.
  */
 int image_lock(struct image *image, const char *id, const char *path,
-               bool reread);
+               unsigned wait_ms, bool reread);
 void image_unlock(struct image *image);
 
 /* Read its size anew.  -errno; it stays as it was. */

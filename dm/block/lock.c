@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "dm/block/image.h"
@@ -24,6 +25,7 @@
 #define QEMU_NO_WRITERS 201
 
 #define HOLDER_MAX 96
+#define RETRY_MS 20
 
 static int lock_range(int fd, int command, short type, off_t start, off_t len)
 {
@@ -51,6 +53,20 @@ static int take(const struct image *image)
     ret = lock_range(image->fd, F_OFD_GETLK, F_WRLCK, QEMU_WRITES, 1);
     if (ret)
         lock_range(image->fd, F_OFD_SETLK, F_UNLCK, 0, 0);
+    return ret;
+}
+
+/* Nothing tells when it becomes free; F_OFD_SETLKW knows no limit of time. */
+static int take_within(const struct image *image, unsigned ms)
+{
+    static const struct timespec pause = {.tv_nsec = RETRY_MS * 1000000L};
+    int ret = take(image);
+
+    for (unsigned left = ms; ret == -EAGAIN && left >= RETRY_MS;
+         left -= RETRY_MS) {
+        nanosleep(&pause, NULL);
+        ret = take(image);
+    }
     return ret;
 }
 
@@ -123,10 +139,10 @@ static void name_holder(const struct image *image, char text[HOLDER_MAX])
 }
 
 int image_lock(struct image *image, const char *id, const char *path,
-               bool reread)
+               unsigned wait_ms, bool reread)
 {
     char holder[HOLDER_MAX];
-    int ret = image->lockers ? 0 : take(image);
+    int ret = image->lockers ? 0 : take_within(image, wait_ms);
 
     if (ret == -EAGAIN) {
         name_holder(image, holder);

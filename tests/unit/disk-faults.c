@@ -31,8 +31,10 @@ static struct {
     atomic_int interrupted;   /* so many calls get EINTR */
     atomic_size_t most;       /* bytes that a call moves; 0: all */
     atomic_int reads, reads_at_once, writes, synced_writes, flushes, discards;
-    int threads;     /* that can be started; -1: all */
-    int allocations; /* the nth fails; 0: none */
+    int threads;         /* that can be started; -1: all */
+    int allocations;     /* the nth fails; 0: none */
+    const char *watched; /* an image */
+    bool free_at_flush;  /* it was free then */
 } kernel;
 
 static void kernel_reset(void)
@@ -120,9 +122,22 @@ ssize_t __wrap_pwritev2(int fd, const struct iovec *iov, int nr, off_t offset,
     return __real_pwritev2(fd, iov, nr, offset, flags);
 }
 
+/* Could another process have the image now? */
+static bool is_free(const char *path)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    bool free = fcntl(fd, F_OFD_SETLK, &all) == 0;
+
+    close(fd);
+    return free;
+}
+
 int __wrap_fdatasync(int fd)
 {
     kernel.flushes++;
+    if (kernel.watched)
+        kernel.free_at_flush = is_free(kernel.watched);
     return fails(kernel.flush_error) ? -1 : __real_fdatasync(fd);
 }
 
@@ -345,6 +360,24 @@ static void a_disk_that_cannot_be_flushed_is_not_given_up(void **state)
     assert_non_null(strstr(line, env->path));
 }
 
+static void a_save_flushes_with_the_lock_and_the_end_without(void **state)
+{
+    struct disk_env *env = *state;
+    char buffer[512] = "";
+
+    kernel.watched = env->path;
+    assert_int_equal(disk_io(env, env->disk, DISK_WRITE, 0, buffer, 512), 0);
+    assert_int_equal(disk_flush_now(env->disk), 0);
+    assert_int_equal(kernel.flushes, 1);
+    assert_false(kernel.free_at_flush);
+    assert_int_equal(disk_io(env, env->disk, DISK_WRITE, 0, buffer, 512), 0);
+    disk_close(env->disk);
+    env->disk = NULL;
+    assert_int_equal(kernel.flushes, 2);
+    /* Whoever comes next need not wait for a slow medium. */
+    assert_true(kernel.free_at_flush);
+}
+
 static void caches_decide_what_reaches_the_medium(void **state)
 {
     static const struct {
@@ -514,6 +547,7 @@ int main(void)
         TEST(a_flush_waits_for_one_that_covers_its_writes),
         TEST(after_a_flush_that_failed_all_fail),
         TEST(a_disk_that_cannot_be_flushed_is_not_given_up),
+        TEST(a_save_flushes_with_the_lock_and_the_end_without),
         TEST(caches_decide_what_reaches_the_medium),
         TEST(a_discard_that_nobody_wants_does_nothing),
         TEST(a_discard_frees_and_what_cannot_is_not_asked_again),

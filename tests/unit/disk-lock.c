@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -108,6 +109,40 @@ static void one_process_writes_or_several_read(void **state)
         disk_close(env->disk);
         env->disk = NULL;
     }
+}
+
+/* nanosleep is the sleep between two attempts. */
+static struct other *ends_while_we_sleep;
+static unsigned sleeps;
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left);
+
+int __wrap_nanosleep(const struct timespec *time, struct timespec *left)
+{
+    (void)left;
+    assert_true(time->tv_sec == 0);
+    if (++sleeps == 3 && ends_while_we_sleep)
+        end_other(ends_while_we_sleep);
+    return 0;
+}
+
+static void an_image_is_waited_for_but_not_for_ever(void **state)
+{
+    struct disk_env *env = *state;
+    struct other other = start_other(env, false);
+    struct disk_spec spec = disk_env_spec(env->path);
+
+    ends_while_we_sleep = NULL;
+    assert_int_equal(disk_open(&env->loop, &spec, &env->disk), 0);
+    sleeps = 0;
+    assert_int_equal(disk_activate(env->disk), -EAGAIN);
+    assert_int_equal(sleeps, 0);
+    assert_int_equal(disk_activate_within(env->disk, 1000), -EAGAIN);
+    assert_in_range(sleeps, 2, 1000);
+    ends_while_we_sleep = &other;
+    sleeps = 0;
+    assert_int_equal(disk_activate_within(env->disk, 1000), 0);
+    assert_int_equal(sleeps, 3);
 }
 
 static bool lock_byte(int fd, off_t byte, short type)
@@ -424,6 +459,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(one_process_writes_or_several_read),
+        TEST(an_image_is_waited_for_but_not_for_ever),
         TEST(qemu_and_we_see_each_other),
         TEST(disks_of_one_process_share_image_and_lock),
         TEST(a_disk_that_is_not_active_moves_nothing),
