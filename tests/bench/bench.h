@@ -41,6 +41,7 @@ double bench_epoch(void *opaque); /* one grace period */
 /* len bytes that cannot be touched, at a place (NULL: any). */
 void *bench_reserve(void *at, size_t len);
 
+void bench_disk(void);
 void bench_mapcache(void);
 void bench_mapcache_invalidate(void);
 void bench_mapcache_miss(void);

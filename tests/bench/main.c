@@ -19,6 +19,7 @@ int main(int argc, char **argv)
         {"mapcache-miss", bench_mapcache_miss},
         {"ram", bench_ram},
         {"migrate", bench_migrate},
+        {"disk", bench_disk},
     };
 
     for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++)
