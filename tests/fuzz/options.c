@@ -38,6 +38,18 @@ static bool prints(const char *word)
     return false;
 }
 
+static void check_drives(const struct options_drive *drives)
+{
+    for (unsigned i = 0; i < OPTIONS_MAX_DRIVES; i++) {
+        if (!drives[i].id)
+            continue;
+        expect(drives[i].file ? *drives[i].file : drives[i].cdrom);
+        expect(drives[i].read_only || !drives[i].cdrom);
+        for (unsigned j = 0; j < i; j++)
+            expect(!drives[j].id || strcmp(drives[i].id, drives[j].id) != 0);
+    }
+}
+
 static void check_run(const struct options *options)
 {
     expect(options->domid > 0 && options->domid < 0x7ff0);
@@ -51,6 +63,7 @@ static void check_run(const struct options *options)
         expect(options->nics[i].ifname && strlen(options->nics[i].ifname) < 16);
         expect(!options->nics[i].model == !options->nics[i].id);
     }
+    check_drives(options->drives);
 }
 
 static void check(const struct options *options)
