@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
-#include "dm/block/disk.h"
+#include "dm/block/disks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+
+#include "dm/options.h"
 
 #include "tests/unit/disk-env.h"
 
@@ -241,6 +243,128 @@ static void a_close_waits_for_its_requests(void **state)
         assert_int_equal(many[i].ended, 1);
 }
 
+/* ---- all of a machine ---------------------------------------------------- */
+
+static void disks_are_found_by_place_by_name_and_in_order(void **state)
+{
+    static struct options options;
+    struct disk_env *env = *state;
+    struct disk_spec spec = disk_env_spec(env->path);
+    struct disks *disks;
+    struct disk *first, *cd, *added;
+
+    memset(&options, 0, sizeof(options));
+    options.incoming_fd = -1;
+    options.drives[1] =
+        (struct options_drive){.id = "a", .file = env->path, .raw = true};
+    options.drives[2] =
+        (struct options_drive){.id = "cd", .cdrom = true, .read_only = true};
+    assert_int_equal(disks_open(&env->loop, &options, &disks), 0);
+    spec.id = "xvde";
+    assert_int_equal(disks_add(disks, &spec, &added), 0);
+
+    first = disks_ide(disks, 1);
+    cd = disks_ide(disks, 2);
+    assert_null(disks_ide(disks, 0));
+    assert_null(disks_ide(disks, DISKS_MAX_IDE));
+    assert_true(disks_ide_is_cdrom(disks, 2));
+    assert_false(disks_ide_is_cdrom(disks, 1));
+    assert_ptr_equal(disks_find(disks, "a"), first);
+    assert_ptr_equal(disks_find(disks, "xvde"), added);
+    assert_null(disks_find(disks, "b"));
+    assert_ptr_equal(disks_next(disks, NULL), first);
+    assert_ptr_equal(disks_next(disks, first), cd);
+    assert_ptr_equal(disks_next(disks, cd), added);
+    assert_null(disks_next(disks, added));
+
+    disks_remove(disks, cd);
+    assert_null(disks_ide(disks, 2));
+    /* Unplugged: what the place was stays known. */
+    assert_true(disks_ide_is_cdrom(disks, 2));
+    disks_remove(disks, added);
+    assert_null(disks_next(disks, first));
+    assert_int_equal(disks_add(disks, &spec, &added), 0);
+    assert_ptr_equal(disks_next(disks, first), added);
+    disks_close(disks);
+}
+
+static void a_machine_without_disks_is_one_too(void **state)
+{
+    (void)state;
+    assert_null(disks_ide(NULL, 0));
+    assert_null(disks_find(NULL, "a"));
+    assert_null(disks_next(NULL, NULL));
+    disks_drain(NULL);
+    assert_int_equal(disks_activate(NULL), 0);
+    assert_int_equal(disks_flush(NULL), 0);
+    assert_int_equal(disks_deactivate(NULL), 0);
+    disks_close(NULL);
+}
+
+static void one_image_that_is_missing_opens_none(void **state)
+{
+    static struct options options;
+    struct disk_env *env = *state;
+    struct disks *disks;
+
+    memset(&options, 0, sizeof(options));
+    options.drives[0] =
+        (struct options_drive){.id = "a", .file = env->path, .raw = true};
+    options.drives[3] =
+        (struct options_drive){.id = "b", .file = "/none/such", .raw = true};
+    assert_int_equal(disks_open(&env->loop, &options, &disks), -ENOENT);
+}
+
+struct hop {
+    struct counted counted;
+    struct hop *other;
+    struct disk *disk;
+    char buffer[512];
+    unsigned *left;
+};
+
+static void hop(struct disk_request *request, int error)
+{
+    struct hop *next = ((struct hop *)request->opaque)->other;
+
+    assert_int_equal(error, 0);
+    if (*next->left == 0)
+        return;
+    --*next->left;
+    counted_init(&next->counted, DISK_WRITE, 0, next->buffer, 512);
+    next->counted.request.done = hop;
+    next->counted.request.opaque = next;
+    disk_submit(next->disk, &next->counted.request);
+}
+
+static void
+a_drain_of_all_waits_for_requests_that_go_from_disk_to_disk(void **state)
+{
+    static struct options options;
+    struct disk_env *env = *state;
+    struct disk_spec spec = disk_env_spec(env->path);
+    struct disks *disks;
+    struct hop hops[2];
+    unsigned left = 21;
+
+    memset(&options, 0, sizeof(options));
+    assert_int_equal(disks_open(&env->loop, &options, &disks), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        hops[i] = (struct hop){.other = &hops[1 - i], .left = &left};
+        assert_int_equal(disks_add(disks, &spec, &hops[i].disk), 0);
+    }
+    assert_int_equal(disks_activate(disks), 0);
+    counted_init(&hops[0].counted, DISK_READ, 0, hops[0].buffer, 512);
+    hops[0].counted.request.done = hop;
+    hops[0].counted.request.opaque = &hops[0];
+    disk_submit(hops[0].disk, &hops[0].counted.request);
+    disks_drain(disks);
+    assert_int_equal(left, 0);
+    assert_int_equal(disk_in_flight(hops[0].disk), 0);
+    assert_int_equal(disk_in_flight(hops[1].disk), 0);
+    disks_close(disks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -254,6 +378,10 @@ int main(void)
         TEST(a_drain_waits_for_what_a_done_submits),
         TEST(a_drain_ends_no_request_of_another_disk),
         TEST(a_close_waits_for_its_requests),
+        TEST(disks_are_found_by_place_by_name_and_in_order),
+        cmocka_unit_test(a_machine_without_disks_is_one_too),
+        TEST(one_image_that_is_missing_opens_none),
+        TEST(a_drain_of_all_waits_for_requests_that_go_from_disk_to_disk),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
