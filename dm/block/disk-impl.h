@@ -13,6 +13,7 @@
 struct disk_io {
     uv_loop_t *loop;
     unsigned users, in_flight;
+    unsigned at_once; /* bytes, in this turn of the loop */
     struct image *images;
     struct workers *workers;
     uv_async_t async; /* a worker has ended requests; keeps the loop alive */

@@ -11,10 +11,11 @@
 #include "dm/log.h"
 
 /*
- * A read of that much is tried on the loop's own thread: when it is in the page
- * cache, copying it takes less than waking a worker.
+ * So much is tried to be read on the loop's own thread in a turn: what is in
+ * the page cache is copied in less time than a worker takes to wake and to tell
+ * of it.  More would keep vCPUs waiting that need the loop.
  */
-#define AT_ONCE_BYTES (64u << 10)
+#define AT_ONCE_BYTES (1u << 20)
 
 void disk_carry_out(struct disk_request *request)
 {
@@ -75,10 +76,12 @@ static int check(const struct disk *disk, const struct disk_request *request)
 
 static bool read_at_once(struct disk_request *request)
 {
+    struct disk_io *io = request->disk->io;
     struct image *image = request->image;
 
-    if (request->length > AT_ONCE_BYTES || image->never_at_once)
+    if (request->length > AT_ONCE_BYTES - io->at_once || image->never_at_once)
         return false;
+    io->at_once += (unsigned)request->length;
     request->error = image_move(image, request, RWF_NOWAIT);
     image->never_at_once = request->error == -EOPNOTSUPP;
     return request->error != -EAGAIN && !image->never_at_once;
@@ -250,6 +253,7 @@ void disk_io_finish(struct disk_io *io)
 {
     unsigned nr;
 
+    io->at_once = 0;
     workers_take(io->workers, &io->ended);
     nr = io->ended.nr;
     while (nr-- > 0 && io->ended.first)

@@ -290,6 +290,26 @@ static void a_file_system_that_always_blocks_is_asked_once(void **state)
     assert_int_equal(kernel.reads, 3);
 }
 
+static void no_more_than_a_mebibyte_is_read_at_once_in_a_turn(void **state)
+{
+    static char buffers[3][IMAGE_BYTES / 2];
+    struct disk_env *env = *state;
+    struct counted counted[3];
+
+    for (int turn = 1; turn < 3; turn++) {
+        for (int i = 0; i < 3; i++) {
+            counted_init(&counted[i], DISK_READ, 0, buffers[i],
+                         sizeof(buffers[i]));
+            disk_submit(env->disk, &counted[i].request);
+        }
+        for (int i = 0; i < 3; i++)
+            if (!counted[i].ended)
+                assert_int_equal(counted_wait(env, &counted[i]), 0);
+        assert_int_equal(kernel.reads_at_once, 2 * turn);
+        assert_int_equal(kernel.reads, 3 * turn);
+    }
+}
+
 /* ---- flushes ------------------------------------------------------------- */
 
 static void a_flush_reaches_the_kernel_only_after_a_write(void **state)
@@ -544,6 +564,7 @@ int main(void)
         TEST(calls_that_do_little_are_repeated),
         TEST(a_read_that_would_block_goes_to_a_worker),
         TEST(a_file_system_that_always_blocks_is_asked_once),
+        TEST(no_more_than_a_mebibyte_is_read_at_once_in_a_turn),
         TEST(a_flush_reaches_the_kernel_only_after_a_write),
         TEST(a_flush_waits_for_one_that_covers_its_writes),
         TEST(after_a_flush_that_failed_all_fail),
