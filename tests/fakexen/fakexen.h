@@ -320,6 +320,7 @@ int fakexen_raw_ioreq(uint32_t domid, unsigned vcpu, uint8_t type,
 /* Value of a key, NULL when absent; valid until the next write or reset. */
 const char *fakexen_xs_get(const char *path);
 void fakexen_xs_set(const char *path, const char *value);
+void fakexen_xs_rm(const char *path); /* with all below it */
 /* Wait until the key has this value.  -ETIMEDOUT. */
 int fakexen_xs_wait(const char *path, const char *value, unsigned timeout_ms);
 

@@ -242,6 +242,8 @@ char *fx_store_copy(const char *text);
 bool fx_store_below(const char *parent, const char *path);
 /* Tell those who watch path. */
 void fx_store_changed(const char *path);
+/* As well those who watch something that was below path. */
+void fx_store_removed(const char *path);
 /* Lock held and the path made absolute, or false and errno. */
 bool fx_store_enter(struct xs_handle *h, const char *path,
                     char full[FX_PATH_MAX]);

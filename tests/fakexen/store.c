@@ -247,7 +247,7 @@ bool xs_rm(struct xs_handle *h, xs_transaction_t t, const char *path)
         return false;
     if (find(full)) {
         remove_below(full);
-        fx_store_changed(full);
+        fx_store_removed(full);
     }
     return fx_leave(0) == 0;
 }
@@ -331,6 +331,14 @@ void fakexen_xs_set(const char *path, const char *value)
     fx_lock();
     set(path, value, (unsigned)strlen(value));
     fx_store_changed(path);
+    fx_unlock();
+}
+
+void fakexen_xs_rm(const char *path)
+{
+    fx_lock();
+    remove_below(path);
+    fx_store_removed(path);
     fx_unlock();
 }
 

@@ -59,6 +59,18 @@ void fx_store_changed(const char *path)
     fx_wake();
 }
 
+void fx_store_removed(const char *path)
+{
+    struct watch *w;
+
+    fx_store_changed(path);
+    for (size_t i = 0; i < sizeof(handles) / sizeof(handles[0]); i++) {
+        for (w = handles[i] ? handles[i]->watches : NULL; w; w = w->next)
+            if (fx_store_below(path, w->path) && strcmp(path, w->path) != 0)
+                post(handles[i], w->path, w->token);
+    }
+}
+
 static struct event *take_event(struct xs_handle *h)
 {
     struct event *event = h->first;
