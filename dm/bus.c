@@ -173,3 +173,38 @@ void bus_write(struct bus *bus, enum bus_space which, uint64_t addr,
     for (unsigned i = 0; i < size && i < 8; i++)
         bus_write(bus, which, addr + i, 1, value >> i * 8);
 }
+
+void bus_read_many(struct bus *bus, uint64_t port, unsigned size, void *data,
+                   uint32_t nr)
+{
+    const struct range *range = space_find(&bus->spaces[BUS_PIO], port, size);
+    uint8_t *to = data;
+
+    if (range && range->ops->read_many &&
+        range->ops->read_many(range->opaque, port - range->first, size, data,
+                              nr))
+        return;
+    for (uint32_t i = 0; i < nr; i++, to += size) {
+        uint64_t value = bus_read(bus, BUS_PIO, port, size);
+
+        memcpy(to, &value, size);
+    }
+}
+
+void bus_write_many(struct bus *bus, uint64_t port, unsigned size,
+                    const void *data, uint32_t nr)
+{
+    const struct range *range = space_find(&bus->spaces[BUS_PIO], port, size);
+    const uint8_t *from = data;
+
+    if (range && range->ops->write_many &&
+        range->ops->write_many(range->opaque, port - range->first, size, data,
+                               nr))
+        return;
+    for (uint32_t i = 0; i < nr; i++, from += size) {
+        uint64_t value = 0;
+
+        memcpy(&value, from, size);
+        bus_write(bus, BUS_PIO, port, size, value);
+    }
+}

@@ -149,6 +149,52 @@ static void move_element(struct machine *machine, const struct request *request,
     }
 }
 
+/* A hole takes away those elements only that lie in it. */
+static void put_elements(struct machine *machine, uint64_t gpa,
+                         const uint8_t *data, unsigned size, uint32_t nr)
+{
+    if (xen_ram_guest_write(machine->ram, gpa, data, (size_t)size * nr) == 0)
+        return;
+    for (uint32_t i = 0; i < nr; i++)
+        (void)xen_ram_guest_write(machine->ram, gpa + i * size, data + i * size,
+                                  size);
+}
+
+static void get_elements(struct machine *machine, uint64_t gpa, uint8_t *data,
+                         unsigned size, uint32_t nr)
+{
+    if (xen_mapcache_read(machine->cache, gpa, data, (size_t)size * nr, NULL) ==
+        0)
+        return;
+    memset(data, 0xff, (size_t)size * nr);
+    for (uint32_t i = 0; i < nr; i++)
+        xen_mapcache_read(machine->cache, gpa + i * size, data + i * size, size,
+                          NULL);
+}
+
+/* INS and OUTS upwards: a page at a time, as Xen has them. */
+static void move_string(struct machine *machine, const struct request *request)
+{
+    uint8_t data[XEN_RAM_PAGE_SIZE];
+    uint64_t gpa = request->data;
+    unsigned size = request->size;
+    uint32_t most = sizeof(data) / size;
+
+    for (uint32_t left = request->count; left > 0;) {
+        uint32_t nr = left < most ? left : most;
+
+        if (request->is_read) {
+            bus_read_many(machine->bus, request->addr, size, data, nr);
+            put_elements(machine, gpa, data, size, nr);
+        } else {
+            get_elements(machine, gpa, data, size, nr);
+            bus_write_many(machine->bus, request->addr, size, data, nr);
+        }
+        left -= nr;
+        gpa += (uint64_t)nr * size;
+    }
+}
+
 /* Ports stay, memory moves with the direction flag; so does guest memory. */
 static void handle_access(struct machine *machine, struct request *request)
 {
@@ -157,6 +203,11 @@ static void handle_access(struct machine *machine, struct request *request)
     int64_t addr_step = request->type == IOREQ_TYPE_PIO ? 0 : step;
     uint64_t addr = request->addr, gpa = request->data;
 
+    if (request->is_ptr && request->type == IOREQ_TYPE_PIO &&
+        !request->backwards) {
+        move_string(machine, request);
+        return;
+    }
     for (uint32_t i = 0; i < request->count; i++) {
         if (request->is_ptr)
             move_element(machine, request, addr, gpa);
