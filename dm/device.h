@@ -21,6 +21,14 @@ struct device {
     void *state; /* ops->state_size zeroed bytes */
 };
 
+/* Xen, docs/misc/hvm-emulated-unplug.pandoc. */
+enum device_class {
+    DEVICE_DISKS = 1u << 0, /* IDE and SCSI, CD-ROM drives apart */
+    DEVICE_NICS = 1u << 1,
+    DEVICE_AUXILIARY_DISKS = 1u << 2, /* IDE, but the primary master */
+    DEVICE_NVME = 1u << 3,
+};
+
 struct device_ops {
     const char *name;
     size_t state_size;
@@ -35,12 +43,19 @@ struct device_ops {
     /* No effect the guest can see from here to resume.  May be NULL. */
     void (*stop)(struct device *device);
     void (*resume)(struct device *device);
+    /*
+     * The guest has PV drivers and wants no such devices any more.  What it
+     * wrote to them is where a PV back end finds it, and files are closed, when
+     * this returns.  May be NULL.
+     */
+    void (*unplug)(struct device *device, unsigned what);
     /* Release what init made; runs on half-made devices too.  May be NULL. */
     void (*fini)(struct device *device);
 };
 
 extern const struct device_ops device_i440fx;
 extern const struct device_ops device_piix3;
+extern const struct device_ops device_ide;
 extern const struct device_ops device_piix4_pm;
 extern const struct device_ops device_cmos;
 extern const struct device_ops device_i8042;

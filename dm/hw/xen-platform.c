@@ -35,11 +35,8 @@
 #define PROTOCOL_VERSION 1
 #define FLAG_ROM_LOCK 0x01
 
-#define UNPLUG_DISKS 0x0001 /* IDE and SCSI */
-#define UNPLUG_NICS 0x0002
-#define UNPLUG_AUX_IDE 0x0004
-#define UNPLUG_NVME 0x0008
-#define UNPLUG_ALL (UNPLUG_DISKS | UNPLUG_NICS | UNPLUG_AUX_IDE | UNPLUG_NVME)
+#define UNPLUG_ALL                                                             \
+    (DEVICE_DISKS | DEVICE_NICS | DEVICE_AUXILIARY_DISKS | DEVICE_NVME)
 
 /* Offsets into BAR 0: the older interface of Xen 3.0. */
 #define OLD_UNPLUG_ALL 4
@@ -84,14 +81,17 @@ static void unplug(struct device *device, uint16_t mask)
     static const struct {
         uint16_t class_code, bit;
     } kinds[] = {
-        {0x0100, UNPLUG_DISKS},
-        {0x0108, UNPLUG_NVME},
-        {0x0200, UNPLUG_NICS},
+        {0x0100, DEVICE_DISKS},
+        {0x0108, DEVICE_NVME},
+        {0x0200, DEVICE_NICS},
     };
     struct xen_platform *platform = device->state;
     struct machine *machine = device->machine;
 
     platform->unplugged |= mask & UNPLUG_ALL;
+    for (size_t i = 0; i < machine->nr_devices; i++)
+        if (machine->devices[i].ops->unplug)
+            machine->devices[i].ops->unplug(&machine->devices[i], mask);
     for (unsigned devfn = 0; devfn < 256; devfn++)
         for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
             struct pci_function *function = machine->pci[devfn];
@@ -186,11 +186,11 @@ static void bar_write_byte(void *opaque, uint64_t offset, uint8_t value)
     if (offset == FLAGS)
         set_flags(device, value);
     else if (offset == OLD_UNPLUG_ALL && value == 1)
-        unplug(device, UNPLUG_DISKS | UNPLUG_NICS);
+        unplug(device, DEVICE_DISKS | DEVICE_NICS);
     else if (offset == OLD_UNPLUG_ONE && value == OLD_DISKS)
-        unplug(device, UNPLUG_DISKS);
+        unplug(device, DEVICE_DISKS);
     else if (offset == OLD_UNPLUG_ONE && value == OLD_NICS)
-        unplug(device, UNPLUG_NICS);
+        unplug(device, DEVICE_NICS);
     else if (offset == OLD_UNPLUG_ONE)
         log_byte(device->state, value);
 }
