@@ -206,6 +206,8 @@ static int find_missing(struct load *load)
     for (size_t i = 0; i < load->nr; i++) {
         const struct xen_migrate_device *device = &load->devices[i];
 
+        if (device->saved->optional && load->policy == XEN_MIGRATE_ADAPT)
+            continue;
         if (!load->staged[i].read)
             return migrate_error(load->error, -EINVAL,
                                  "device %s instance %" PRIu32

@@ -74,6 +74,11 @@ struct xen_migrate_state {
     uint32_t minimum; /* oldest that can be read */
     size_t size;      /* bytes of the state struct */
     const struct xen_migrate_field *fields;
+    /*
+     * Of a device that older programs did not have: under policy adapt a
+     * stream may lack its section, and the state stays as it is.
+     */
+    bool optional;
 
     /* NULL-terminated; a subsection is written when needed says so. */
     const struct xen_migrate_state *const *subsections;

@@ -223,6 +223,28 @@ static void devices_of_one_side_only_are_refused(void **state)
     sides_fini(&source, &target);
 }
 
+static void an_optional_device_may_be_missing_unless_strict(void **state)
+{
+    static const struct xen_migrate_options strict = {.policy =
+                                                          XEN_MIGRATE_STRICT};
+    struct xen_migrate_state optional;
+    struct side source, target;
+
+    (void)state;
+    sides_init(&source, &target, &usual, &usual);
+    optional = *target.devices[1].saved;
+    optional.optional = true;
+    target.devices[0].saved = target.devices[1].saved = &optional;
+    source.nr_devices = 1;
+    target.uarts[1].age = 5;
+    carry(&source, &target, &strict, -EINVAL,
+          "device uart instance 1 is here, missing in the stream");
+    carry(&source, &target, NULL, 0, "");
+    assert_int_equal(target.uarts[0].sent, source.uarts[0].sent);
+    assert_int_equal(target.uarts[1].age, 5);
+    sides_fini(&source, &target);
+}
+
 static void an_older_version_loads_and_keeps_what_it_lacks(void **state)
 {
     struct side source, target;
@@ -319,6 +341,7 @@ int main(void)
         cmocka_unit_test(blocks_of_one_side_only_are_refused),
         cmocka_unit_test(blocks_of_another_nature_are_refused),
         cmocka_unit_test(devices_of_one_side_only_are_refused),
+        cmocka_unit_test(an_optional_device_may_be_missing_unless_strict),
         cmocka_unit_test(an_older_version_loads_and_keeps_what_it_lacks),
         cmocka_unit_test(versions_out_of_reach_are_refused_with_both_numbers),
         cmocka_unit_test(an_unknown_subsection_is_refused_by_name),
