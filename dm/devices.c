@@ -10,6 +10,14 @@ static bool wants_kernel(const struct options *options)
     return options->kernel != NULL;
 }
 
+static bool wants_ide(const struct options *options)
+{
+    for (size_t i = 0; i < OPTIONS_MAX_DRIVES; i++)
+        if (options->drives[i].id)
+            return true;
+    return false;
+}
+
 static bool wants_platform(const struct options *options)
 {
     return options->platform_device;
@@ -28,6 +36,7 @@ static bool wants_serial1(const struct options *options)
 const struct device_row device_rows[] = {
     {&device_i440fx, 0, NULL},
     {&device_piix3, 0, NULL},
+    {&device_ide, 0, wants_ide},
     {&device_piix4_pm, 0, NULL},
     {&device_cmos, 0, NULL},
     {&device_i8042, 0, NULL},

@@ -13,6 +13,7 @@
 #include "dm/device.h"
 #include "dm/machine.h"
 
+#include "dm/block/disks.h"
 #include "dm/hw/bytewise.h"
 
 #include "xenram/ram.h"
@@ -27,6 +28,14 @@
 #define BOOT_FLAGS 0x38 /* high nibble: third device */
 #define BOOT_DEVICES 0x3d
 #define NR_BOOT_DEVICES 3
+/*
+ * Two bits a drive: how the BIOS makes geometries of the old calls from sizes
+ * (SeaBIOS, block.c:get_translation).
+ */
+#define DISK_TRANSLATION 0x39
+#define TRANSLATION_NONE 0 /* cylinders beyond 1023 cannot be had */
+#define TRANSLATION_LBA 1
+#define LARGEST_UNTRANSLATED (1024 * 16 * 63) /* sectors */
 #define BOOT_NETWORK 4 /* and any other ROM that brings a boot vector */
 
 struct cmos {
@@ -107,6 +116,21 @@ static void set_boot_order(struct cmos *cmos, const struct options *options)
     cmos->data[BOOT_FLAGS] = (uint8_t)(devices[2] << 4);
 }
 
+static void set_translations(struct cmos *cmos, struct disks *disks)
+{
+    uint8_t value = 0;
+
+    for (unsigned i = 0; i < DISKS_MAX_IDE; i++) {
+        const struct disk *disk = disks_ide(disks, i);
+        unsigned kind = disk && disk_nr_sectors(disk) > LARGEST_UNTRANSLATED
+                            ? TRANSLATION_LBA
+                            : TRANSLATION_NONE;
+
+        value |= (uint8_t)(kind << 2 * i);
+    }
+    cmos->data[DISK_TRANSLATION] = value;
+}
+
 static int cmos_init(struct device *device)
 {
     static const struct xen_ram_spec spec = {
@@ -134,6 +158,7 @@ static void cmos_reset(struct device *device)
 
     cmos->index = 0;
     set_boot_order(cmos, device->machine->options);
+    set_translations(cmos, device->machine->disks);
 }
 
 static void cmos_fini(struct device *device)

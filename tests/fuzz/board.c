@@ -7,6 +7,8 @@
 #include "dm/bus.h"
 #include "dm/xen.h"
 
+#include "dm/block/disks.h"
+
 #include "xenram/mapcache.h"
 #include "xenram/ram.h"
 
@@ -33,6 +35,8 @@ void board_open(struct board *board, const struct options *options,
     expect(xen_ram_open(domid, machine->cache, &machine->ram) == 0);
     expect(xen_ioreq_create(machine->xen) == 0);
     expect(bus_new(machine->xen, &machine->bus) == 0);
+    expect(disks_open(&board->loop, &board->options, &machine->disks) == 0);
+    expect(disks_activate(machine->disks) == 0);
     xen_ram_set_phase(machine->ram, loading ? XEN_RAM_LOADING : XEN_RAM_RESET);
     expect(machine_init(machine) == 0);
 }
@@ -49,6 +53,7 @@ void board_close(struct board *board)
     struct machine *machine = &board->machine;
 
     machine_fini(machine);
+    disks_close(machine->disks);
     uv_run(&board->loop, UV_RUN_NOWAIT);
     uv_walk(&board->loop, close_handle, NULL);
     uv_run(&board->loop, UV_RUN_DEFAULT);

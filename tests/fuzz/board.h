@@ -2,7 +2,7 @@
 #ifndef TESTS_FUZZ_BOARD_H
 #define TESTS_FUZZ_BOARD_H
 
-/* A machine on fakexen for the fuzz targets. */
+/* A machine on fakexen, with the disks that its options name. */
 
 #include <stdbool.h>
 
