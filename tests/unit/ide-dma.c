@@ -251,6 +251,36 @@ static void a_hole_is_an_error_of_the_bus(void **state)
     }
 }
 
+static void a_rom_can_be_written_to_disk_but_not_read_into(void **state)
+{
+    static const uint32_t addresses[] = {0xfe000000}, lengths[] = {PAGE};
+    static const struct xen_ram_spec spec = {
+        .idstr = "rom",
+        .kind = XEN_RAM_VISIBLE,
+        .flags = XEN_RAM_ROM,
+        .gfn = 0xfe000,
+        .size = PAGE,
+    };
+    struct xen_ram *ram = guest.board.machine.ram;
+    struct xen_ram_block *rom;
+    uint8_t data[PAGE], got[PAGE];
+
+    (void)state;
+    assert_int_equal(xen_ram_alloc(ram, &spec, &rom), 0);
+    fill_sectors(data, 1, 8, 0x99);
+    assert_int_equal(xen_ram_write(ram, rom, 0, data, PAGE), 0);
+    dma_table(addresses, lengths, 1);
+    assert_int_equal(run_dma(READ_DMA, 0, 8), ST_READY | ST_ERR);
+    end(BM_INTERRUPT | BM_ERROR);
+    memory_read(addresses[0], got, PAGE);
+    assert_memory_equal(got, data, PAGE);
+    assert_int_equal(run_dma(WRITE_DMA, 40, 8), ST_READY);
+    end(BM_INTERRUPT);
+    image_read(0, 40, got, 8);
+    assert_memory_equal(got, data, PAGE);
+    xen_ram_free(ram, rom);
+}
+
 /* As while the guest's balloon works: pinned frames are exchanged. */
 static void data_goes_to_the_frames_that_the_guest_has_now(void **state)
 {
@@ -420,6 +450,7 @@ int main(void)
         TEST(a_shorter_table_stops_without_an_interrupt),
         TEST(the_bus_master_may_be_started_before_the_command),
         TEST(a_hole_is_an_error_of_the_bus),
+        TEST(a_rom_can_be_written_to_disk_but_not_read_into),
         TEST(data_goes_to_the_frames_that_the_guest_has_now),
         TEST(what_arrives_is_reported_as_dirty),
         TEST(memory_is_the_guests_again_once_the_bus_master_is_stopped),
