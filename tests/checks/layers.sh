@@ -42,6 +42,6 @@ check mapcache 'xenram/mapcache\.h|mapcache/' 'xenforeignmemory'
 check ram 'xenram/(mapcache|ram)\.h|ram/' 'xencall|xendevicemodel'
 check migrate 'xenram/(ram|migrate)\.h|migrate/' 'none'
 check dm 'xenram/|dm/' \
-    'xencall|xendevicemodel|xenevtchn|xenforeignmemory|xenstore|xentoolcore'
+    'xencall|xendevicemodel|xenevtchn|xenforeignmemory|xengnttab|xenstore|xentoolcore'
 check tool 'xenram/|dm/|tool/' 'none'
 exit $failed

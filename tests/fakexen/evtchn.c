@@ -89,6 +89,40 @@ bool fx_port_take(uint32_t port)
     return rung;
 }
 
+uint32_t fakexen_evtchn(uint32_t domid)
+{
+    uint32_t port;
+
+    fx_lock();
+    port = fx_port_new(fx_domain_must(domid));
+    fx_unlock();
+    return port;
+}
+
+void fakexen_evtchn_free(uint32_t port)
+{
+    fx_lock();
+    fx_port_free(port);
+    fx_unlock();
+}
+
+void fakexen_evtchn_ring(uint32_t port)
+{
+    fx_lock();
+    fx_port_ring(port);
+    fx_unlock();
+}
+
+bool fakexen_evtchn_rung(uint32_t port)
+{
+    bool rung;
+
+    fx_lock();
+    rung = fx_port_take(port);
+    fx_unlock();
+    return rung;
+}
+
 void fx_evtchn_reset(void)
 {
     memset(xens, 0, sizeof(xens));

@@ -4,9 +4,9 @@
 
 /*
  * A Xen host for tests: the C symbols of libxenforeignmemory, libxencall,
- * libxendevicemodel, libxenevtchn, libxenstore and libxentoolcore that xenram
- * calls, backed by one memfd of frames and a p2m per domain.  Link it in place
- * of those libraries.
+ * libxendevicemodel, libxenevtchn, libxengnttab, libxenstore and libxentoolcore
+ * that xenram calls, backed by one memfd of frames and a p2m per domain.  Link
+ * it in place of those libraries.
  *
  * The functions below are the side of the machine that a program under test
  * cannot see: the toolstack, the guest, the hypervisor's tables, faults.  They
@@ -189,6 +189,9 @@ enum fakexen_kind {
     FAKEXEN_EVTCHN,    /* xenevtchn_* but open, close, fd, pending */
     FAKEXEN_XENSTORE,  /* xs_* but open and close */
     FAKEXEN_RESTRICT,  /* *_restrict, xentoolcore_restrict_all */
+    FAKEXEN_GNT_MAP,   /* xengnttab_map_domain_grant_refs; pages */
+    FAKEXEN_GNT_UNMAP, /* xengnttab_unmap; pages */
+    FAKEXEN_GNT_COPY,  /* xengnttab_grant_copy; pages: segments */
     FAKEXEN_OVERLAY,   /* only counted, and only with wrap.c linked by --wrap */
     FAKEXEN_MMAP,      /* the program's mmap and mprotect, with wrap.c; pages */
     FAKEXEN_NR_KINDS,
@@ -314,6 +317,24 @@ int fakexen_invalidate(uint32_t domid, unsigned vcpu);
 /* A request of any type, straight to the servers, for hostile tests. */
 int fakexen_raw_ioreq(uint32_t domid, unsigned vcpu, uint8_t type,
                       struct fakexen_io *io);
+
+/* ---- PV frontends ------------------------------------------------------ */
+
+/*
+ * Grant a page to us.  The mapping of a grant that has ended stays, as in Xen,
+ * but it cannot be mapped or copied any more.
+ */
+uint32_t fakexen_grant(uint32_t domid, uint64_t gfn, bool read_only);
+void fakexen_end_grant(uint32_t ref);
+/* Pages that are mapped by their grants. */
+unsigned fakexen_grants_mapped(void);
+
+/* An event channel for us to bind to; its number. */
+uint32_t fakexen_evtchn(uint32_t domid);
+void fakexen_evtchn_free(uint32_t port);
+void fakexen_evtchn_ring(uint32_t port);
+/* Were we notified by it since the last time? */
+bool fakexen_evtchn_rung(uint32_t port);
 
 /* ---- xenstore --------------------------------------------------------- */
 

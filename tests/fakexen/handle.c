@@ -63,8 +63,8 @@ unsigned fakexen_handles(void)
 }
 
 /*
- * libxencall and libxenstore cannot be restricted: their descriptors become
- * /dev/null.
+ * libxencall, libxengnttab and libxenstore cannot be restricted: their
+ * descriptors become /dev/null.
  */
 int xentoolcore_restrict_all(domid_t domid)
 {
@@ -76,8 +76,9 @@ int xentoolcore_restrict_all(domid_t domid)
     for (handle = handles; handle; handle = handle->next) {
         handle->restricted = true;
         handle->domid = domid;
-        handle->dead =
-            handle->library == FX_CALL || handle->library == FX_STORE;
+        handle->dead = handle->library == FX_CALL ||
+                       handle->library == FX_GNTTAB ||
+                       handle->library == FX_STORE;
     }
     return fx_leave(0);
 }

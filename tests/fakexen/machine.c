@@ -451,6 +451,7 @@ void fakexen_reset(void)
     fx_foreign_reset();
     fx_machine_reset();
     fx_evtchn_reset();
+    fx_grant_reset();
     fx_store_reset();
     fx_vcpu_reset();
     fx_inject_reset();

@@ -75,6 +75,7 @@ enum fx_library {
     FX_DM,
     FX_EVTCHN,
     FX_STORE,
+    FX_GNTTAB,
 };
 
 struct fx_handle {
@@ -230,6 +231,7 @@ bool fx_rangeset_contains(const struct fx_rangeset *set, uint64_t first,
 
 void fx_vcpu_reset(void);
 void fx_store_reset(void);
+void fx_grant_reset(void);
 
 /* ---- xenstore (store.c, watch.c) -------------------------------------- */
 
