@@ -342,6 +342,8 @@ bool fakexen_evtchn_rung(uint32_t port);
 const char *fakexen_xs_get(const char *path);
 void fakexen_xs_set(const char *path, const char *value);
 void fakexen_xs_rm(const char *path); /* with all below it */
+/* Keys below dir, as one transaction: key, value, ..., NULL. */
+void fakexen_xs_set_all(const char *dir, const char *const *pairs);
 /* Wait until the key has this value.  -ETIMEDOUT. */
 int fakexen_xs_wait(const char *path, const char *value, unsigned timeout_ms);
 

@@ -334,6 +334,19 @@ void fakexen_xs_set(const char *path, const char *value)
     fx_unlock();
 }
 
+void fakexen_xs_set_all(const char *dir, const char *const *pairs)
+{
+    char path[FX_PATH_MAX];
+
+    fx_lock();
+    for (; pairs[0]; pairs += 2) {
+        snprintf(path, sizeof(path), "%s/%s", dir, pairs[0]);
+        set(path, pairs[1], (unsigned)strlen(pairs[1]));
+    }
+    fx_store_changed(dir);
+    fx_unlock();
+}
+
 void fakexen_xs_rm(const char *path)
 {
     fx_lock();

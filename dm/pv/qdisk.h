@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DM_PV_QDISK_H
+#define DM_PV_QDISK_H
+
+/*
+ * The PV disks that libxl leaves to the device model: those of
+ * backend/qdisk/DOMID in xenstore, which are raw image files.  They come and go
+ * while the guest runs (xl block-attach, block-detach).
+ */
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <uv.h>
+
+struct disks;
+struct qdisk;
+struct xenstore;
+
+/*
+ * Open the disks that are there, and offer them to the guest.  Before rights
+ * are given up: Xen's devices and the images are opened by path.  A disk that
+ * cannot be had is only logged.  The caller activates the disks before
+ * qdisk_start; incoming: as in struct disk_spec, until then.  -errno after a
+ * line in the log.
+ */
+int qdisk_open(uint32_t domid, uv_loop_t *loop, struct xenstore *xenstore,
+               struct disks *disks, bool incoming, struct qdisk **out);
+/*
+ * Watch for those that come later.  A line in the log when they cannot be
+ * watched: the guest runs without them.
+ */
+void qdisk_watch(struct qdisk *qdisk);
+/* The loop must turn once more; disks and xenstore stay until then. */
+void qdisk_close(struct qdisk *qdisk);
+
+/*
+ * Restricted device models have no xenstore: one line if the guest has PV disks
+ * that will not be served.
+ */
+void qdisk_warn_restricted(uint32_t domid, struct xenstore *xenstore);
+
+/*
+ * Serve requests; not before, nor after stop.  Disks that come meanwhile are
+ * activated at once, or not served.  NULL is fine for both.
+ */
+void qdisk_start(struct qdisk *qdisk);
+/* All that was taken has ended and is answered. */
+void qdisk_stop(struct qdisk *qdisk);
+
+#endif
