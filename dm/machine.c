@@ -10,6 +10,7 @@
 #include "dm/devices.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
+#include "dm/pv/qdisk.h"
 #include "dm/xen.h"
 
 #include "xenram/ram.h"
@@ -136,10 +137,12 @@ void machine_cont(struct machine *machine)
         if (device->ops->resume)
             device->ops->resume(device);
     }
+    qdisk_start(machine->qdisk);
 }
 
 int machine_stop(struct machine *machine)
 {
+    qdisk_stop(machine->qdisk);
     if (machine->status == MACHINE_RUNNING) {
         for (size_t i = 0; i < machine->nr_devices; i++) {
             struct device *device = &machine->devices[i];

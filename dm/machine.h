@@ -20,6 +20,7 @@ struct chardev;
 struct disks;
 struct ioreq_server;
 struct pci_function;
+struct qdisk;
 struct xen;
 struct xen_mapcache;
 struct xen_ram;
@@ -43,6 +44,7 @@ struct machine {
     struct xen_ram *ram;
     struct bus *bus;
     struct disks *disks; /* NULL: none, as without a guest */
+    struct qdisk *qdisk; /* NULL: no PV disks */
     struct ioreq_server *ioreq;
     struct pci_function *pci[256]; /* by devfn */
     struct device devices[MACHINE_MAX_DEVICES];

@@ -17,6 +17,7 @@
 #include "dm/bus.h"
 #include "dm/options.h"
 #include "dm/privilege.h"
+#include "dm/pv/qdisk.h"
 #include "dm/qmp.h"
 #include "dm/tap.h"
 #include "dm/xen.h"
@@ -177,12 +178,27 @@ static int open_taps(struct run *run)
     return 0;
 }
 
+static int open_pv_disks(struct run *run)
+{
+    const struct options *options = &run->options;
+
+    if (options->restrict_domid) {
+        qdisk_warn_restricted(options->domid, run->xenstore);
+        return 0;
+    }
+    return qdisk_open(options->domid, &run->loop, run->xenstore,
+                      run->machine.disks, options->incoming_fd >= 0,
+                      &run->machine.qdisk);
+}
+
 /* The disks of an incoming guest are another's until cont. */
 static int open_disks(struct run *run)
 {
     struct disks **disks = &run->machine.disks;
     int ret = disks_open(&run->loop, &run->options, disks);
 
+    if (ret == 0)
+        ret = open_pv_disks(run);
     if (ret == 0 && run->options.incoming_fd < 0)
         ret = disks_activate(*disks);
     return ret;
@@ -246,7 +262,10 @@ static int serve(struct run *run)
     watch_turns(run);
     qmp_start(run->qmp);
     if (!run->options.restrict_domid) {
-        int ret = xenstore_report_running(run->xenstore, run->options.domid);
+        int ret;
+
+        qdisk_watch(run->machine.qdisk);
+        ret = xenstore_report_running(run->xenstore, run->options.domid);
 
         if (ret)
             return ret;
@@ -271,6 +290,7 @@ static void finish(struct run *run)
     qmp_close(run->qmp);
     ioreq_stop(machine->ioreq);
     machine_fini(machine);
+    qdisk_close(machine->qdisk);
     disks_close(machine->disks);
     for (unsigned i = 0; i < OPTIONS_MAX_NICS; i++)
         tap_close(run->taps[i]);
