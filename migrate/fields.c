@@ -225,30 +225,35 @@ static void field_range(const struct xen_migrate_field *field, uint64_t *min,
         *max = field->type == XEN_MIGRATE_BOOL ? 1 : UINT64_MAX;
 }
 
+static int field_cut_short(const struct xen_migrate_field *field,
+                           const char *label, char *error)
+{
+    return migrate_error(error, -EBADMSG,
+                         "%s: the stream ends in field %s: it was cut short",
+                         label, field->name);
+}
+
 static int field_load(struct wire_reader *in,
                       const struct xen_migrate_field *field, uint8_t *at,
                       const char *label, char *error)
 {
     size_t size = element_size(field->type);
-    const uint8_t *bytes = wire_get_bytes(in, (size_t)field_length(field));
     uint64_t min, max;
 
-    if (!bytes)
-        return migrate_error(error, -EBADMSG,
-                             "%s: the stream ends in field %s: it was cut "
-                             "short",
-                             label, field->name);
-    if (field->type == XEN_MIGRATE_BUFFER) {
-        memcpy(at, bytes, field->count);
-        return 0;
-    }
+    if (field->type == XEN_MIGRATE_BUFFER)
+        return wire_get_copy(in, at, field->count)
+                   ? 0
+                   : field_cut_short(field, label, error);
 
     field_range(field, &min, &max);
     for (uint32_t i = 0; i < field->count; i++, at += size) {
+        const uint8_t *bytes = wire_get_bytes(in, size);
         uint64_t value = 0;
 
+        if (!bytes)
+            return field_cut_short(field, label, error);
         for (size_t byte = 0; byte < size; byte++)
-            value = value << 8 | *bytes++;
+            value = value << 8 | bytes[byte];
         if (value < min || value > max)
             return migrate_error(error, -EBADMSG,
                                  "%s: field %s is %" PRIu64 ", not in %" PRIu64
@@ -278,16 +283,26 @@ int fields_check_version(const struct xen_migrate_state *saved,
     return 0;
 }
 
+static bool comes_next(struct wire_reader *in,
+                       const struct xen_migrate_state *sub)
+{
+    size_t len = strlen(sub->name);
+    const uint8_t *bytes = wire_peek(in, 2 + len);
+
+    return bytes && bytes[0] == WIRE_SUBSECTION && bytes[1] == len &&
+           memcmp(bytes + 2, sub->name, len) == 0;
+}
+
 /*
- * The subsection after position *next of the table that name says; NULL when
- * there is none, as the name may belong to the state around this one.
+ * The subsection that comes next, if the table has it from position *next on;
+ * NULL when it does not, as it may belong to the state around this one.
  */
 static const struct xen_migrate_state *
-find_subsection(const struct xen_migrate_state *saved, const char *name,
+find_subsection(struct wire_reader *in, const struct xen_migrate_state *saved,
                 size_t *next)
 {
     for (size_t i = *next; subsection(saved, i); i++) {
-        if (strcmp(subsection(saved, i)->name, name) == 0) {
+        if (comes_next(in, subsection(saved, i))) {
             *next = i + 1;
             return subsection(saved, i);
         }
@@ -300,28 +315,18 @@ static int load_state(struct wire_reader *in,
                       void *staged, struct fields_log *log, size_t device,
                       const char *label, char *error);
 
-/* *found is false, and the cursor where it was, when the name is not ours. */
 static int load_subsection(struct wire_reader *in,
-                           const struct xen_migrate_state *saved, size_t *next,
-                           void *staged, struct fields_log *log, size_t device,
-                           const char *label, bool *found, char *error)
+                           const struct xen_migrate_state *sub, void *staged,
+                           struct fields_log *log, size_t device,
+                           const char *label, char *error)
 {
     char where[4 * WIRE_NAME_MAX];
     char name[WIRE_NAME_MAX + 1];
-    const struct xen_migrate_state *sub;
-    struct wire_reader start = *in;
     uint32_t version;
     int r;
 
     wire_get_u8(in);
     wire_get_name(in, name);
-    sub = find_subsection(saved, name, next);
-    *found = sub != NULL;
-    if (!sub) {
-        *in = start;
-        return 0;
-    }
-
     version = wire_get_u32(in);
     snprintf(where, sizeof(where), "%s, subsection %s", label, name);
     if (in->cut)
@@ -339,7 +344,7 @@ static int load_state(struct wire_reader *in,
                       const char *label, char *error)
 {
     const struct xen_migrate_field *field = saved->fields;
-    bool found = true;
+    const struct xen_migrate_state *sub;
     size_t next = 0;
     int r = 0;
 
@@ -348,9 +353,8 @@ static int load_state(struct wire_reader *in,
             r = field_load(in, field, (uint8_t *)staged + field->offset, label,
                            error);
     }
-    while (!r && found && wire_peek_u8(in) == WIRE_SUBSECTION)
-        r = load_subsection(in, saved, &next, staged, log, device, label,
-                            &found, error);
+    while (!r && (sub = find_subsection(in, saved, &next)))
+        r = load_subsection(in, sub, staged, log, device, label, error);
     if (r)
         return r;
 

@@ -24,7 +24,7 @@ struct inspect {
     size_t nr;
     const struct xen_migrate_inspector *inspector;
     char *error;
-    struct wire_reader in;
+    struct wire_reader *in;
     struct ownership owned;
     uint32_t nr_sections;
     bool complete;
@@ -41,13 +41,12 @@ static int too_many(struct inspect *inspect, const char *what, uint32_t nr,
 
 static int read_blocks(struct inspect *inspect)
 {
-    struct wire_reader ahead = inspect->in;
-    uint32_t nr = wire_get_u32(&ahead);
+    uint32_t nr = wire_peek_u32(inspect->in);
     int r;
 
     if (nr > BLOCKS_MAX)
         return too_many(inspect, "blocks", nr, BLOCKS_MAX);
-    r = ownership_load(&inspect->in, &inspect->owned, inspect->error);
+    r = ownership_load(inspect->in, &inspect->owned, inspect->error);
     for (size_t i = 0; !r && i < inspect->owned.nr; i++) {
         struct xen_migrate_block block;
 
@@ -68,7 +67,7 @@ static int read_fields(struct inspect *inspect,
 
     log.read = calloc(fields_states(saved), sizeof(*log.read));
     if (staged && log.read)
-        r = fields_load(&inspect->in, saved, header->version, staged, &log, 0,
+        r = fields_load(inspect->in, saved, header->version, staged, &log, 0,
                         label, inspect->error);
     else
         migrate_error(inspect->error, r, "%s: no memory to look at it", label);
@@ -119,11 +118,11 @@ static int read_body(struct inspect *inspect,
     if (strcmp(header->name, OWNERSHIP_NAME) == 0)
         return read_blocks(inspect);
     if (strcmp(header->name, PAGES_NAME) == 0)
-        return pages_load(&inspect->in, header->id, &inspect->owned, false,
+        return pages_load(inspect->in, header->id, &inspect->owned, NULL,
                           inspect->error);
     if (strcmp(header->name, WIRE_SUM_NAME) != 0)
         return read_device(inspect, header);
-    r = section_load_sum(&inspect->in, inspect->error);
+    r = section_load_sum(inspect->in, inspect->error);
     inspect->complete = r == 0;
     return r;
 }
@@ -131,8 +130,8 @@ static int read_body(struct inspect *inspect,
 static int read_section(struct inspect *inspect)
 {
     struct section_header header;
-    struct xen_migrate_section section = {.offset = inspect->in.offset};
-    int r = section_load_header(&inspect->in, &header, inspect->error);
+    struct xen_migrate_section section = {.offset = inspect->in->offset};
+    int r = section_load_header(inspect->in, &header, inspect->error);
 
     if (!r)
         r = section_check(&header, inspect->nr_sections++, inspect->error);
@@ -145,18 +144,35 @@ static int read_section(struct inspect *inspect)
     section.name = header.name;
     section.instance = header.instance;
     section.version = header.version;
-    section.length = inspect->in.offset - section.offset;
+    section.length = inspect->in->offset - section.offset;
     inspect->inspector->section(&section, inspect->inspector->opaque);
     return 0;
 }
 
 static int read_sections(struct inspect *inspect)
 {
-    int r = section_load_start(&inspect->in, inspect->error);
+    int r = section_load_start(inspect->in, inspect->error);
 
     while (!r && !inspect->complete)
         r = read_section(inspect);
-    return r ? section_blame(&inspect->in, r, inspect->error) : 0;
+    return r ? section_blame(inspect->in, r, inspect->error) : 0;
+}
+
+static int inspect_stream(struct inspect *inspect)
+{
+    int r = read_sections(inspect);
+
+    wire_drain(inspect->in);
+    if (inspect->in->error)
+        return migrate_error(inspect->error, inspect->in->error,
+                             "the state cannot be read: %s",
+                             strerror(-inspect->in->error));
+    if (inspect->in->offset > XEN_MIGRATE_INSPECT_MAX)
+        return migrate_error(inspect->error, -EFBIG,
+                             "the state is longer than the %" PRIu64
+                             " bytes that can be looked at",
+                             XEN_MIGRATE_INSPECT_MAX);
+    return r;
 }
 
 int xen_migrate_inspect(const struct xen_migrate_device *devices, size_t nr,
@@ -165,7 +181,6 @@ int xen_migrate_inspect(const struct xen_migrate_device *devices, size_t nr,
 {
     struct inspect inspect = {
         .devices = devices, .nr = nr, .inspector = inspector, .error = error};
-    uint8_t *data = NULL;
     int r;
 
     error[0] = '\0';
@@ -173,19 +188,11 @@ int xen_migrate_inspect(const struct xen_migrate_device *devices, size_t nr,
     if (r)
         return r;
     /* One byte more tells a state that is too long from one that just fits. */
-    r = wire_read_all(fd, XEN_MIGRATE_INSPECT_MAX + 1, &data, &inspect.in.len);
-    if (r)
-        return migrate_error(error, r, "the state cannot be read: %s",
-                             strerror(-r));
-    inspect.in.data = data;
-    if (inspect.in.len > XEN_MIGRATE_INSPECT_MAX)
-        r = migrate_error(error, -EFBIG,
-                          "the state is longer than the %" PRIu64
-                          " bytes that can be looked at",
-                          XEN_MIGRATE_INSPECT_MAX);
-    else
-        r = read_sections(&inspect);
+    inspect.in = wire_reader_new(fd, XEN_MIGRATE_INSPECT_MAX + 1);
+    if (!inspect.in)
+        return migrate_error(error, -ENOMEM, "no memory to look at the state");
+    r = inspect_stream(&inspect);
     ownership_fini(&inspect.owned);
-    free(data);
+    wire_reader_free(inspect.in);
     return r;
 }

@@ -13,6 +13,7 @@
 #include "migrate/fields.h"
 #include "migrate/ownership.h"
 #include "migrate/pages.h"
+#include "migrate/place.h"
 #include "migrate/section.h"
 #include "migrate/wire.h"
 #include "xenram/ram.h"
@@ -32,14 +33,14 @@ struct load {
     enum xen_migrate_policy policy;
     char *error;
 
-    uint8_t *data;
-    uint64_t limit;
-    struct wire_reader in;
+    struct wire_reader *in;
     struct staged *staged;
     struct fields_log log;
 
     struct ownership owned;
-    struct wire_reader pages; /* behind the header of section ram */
+    int verdict; /* of the negotiation; refusal says why */
+    char refusal[XEN_MIGRATE_ERROR_MAX];
+    struct place *place; /* NULL: nothing is to change */
     uint32_t pages_id;
     uint32_t nr_sections;
     bool owned_read;
@@ -49,29 +50,42 @@ struct load {
 
 static int load_ownership(struct load *load)
 {
-    int r = ownership_load(&load->in, &load->owned, load->error);
+    int r = ownership_load(load->in, &load->owned, load->error);
 
-    load->owned_read = r == 0;
-    return r;
+    if (r)
+        return r;
+    load->owned_read = true;
+    load->verdict = ownership_negotiate(&load->owned, load->ram, load->policy,
+                                        load->refusal);
+    return 0;
+}
+
+/* Of a state that is refused in the end, what comes before may be damaged. */
+static int refuse(struct load *load)
+{
+    return load->verdict
+               ? migrate_error(load->error, load->verdict, "%s", load->refusal)
+               : 0;
 }
 
 static int load_ram(struct load *load)
 {
+    struct place *place = load->verdict ? NULL : load->place;
+
     if (load->pages_read)
         return migrate_error(load->error, -EBADMSG,
                              "section %s is twice in the stream, as %" PRIu32
                              " and %" PRIu32 ": the stream is damaged",
                              PAGES_NAME, load->pages_id, load->nr_sections - 1);
-    load->pages = load->in;
     load->pages_id = load->nr_sections - 1;
     load->pages_read = true;
-    return pages_load(&load->in, load->pages_id, &load->owned, false,
+    return pages_load(load->in, load->pages_id, &load->owned, place,
                       load->error);
 }
 
 static int load_sum(struct load *load)
 {
-    int r = section_load_sum(&load->in, load->error);
+    int r = section_load_sum(load->in, load->error);
 
     load->complete = r == 0;
     return r;
@@ -145,7 +159,7 @@ static int load_device(struct load *load, const struct section_header *header)
     r = fields_check_version(saved, header->version, label, load->error);
     if (r)
         return r;
-    return fields_load(&load->in, saved, header->version, staged->state,
+    return fields_load(load->in, saved, header->version, staged->state,
                        &load->log, i, label, load->error);
 }
 
@@ -160,12 +174,12 @@ static int load_section(struct load *load, const struct section_header *header)
 
 static int load_sections(struct load *load)
 {
-    int r = section_load_start(&load->in, load->error);
+    int r = section_load_start(load->in, load->error);
 
     while (!r && !load->complete) {
         struct section_header header;
 
-        r = section_load_header(&load->in, &header, load->error);
+        r = section_load_header(load->in, &header, load->error);
         if (!r)
             r = section_check(&header, load->nr_sections, load->error);
         if (r)
@@ -173,7 +187,7 @@ static int load_sections(struct load *load)
         load->nr_sections++;
         r = load_section(load, &header);
     }
-    return r ? section_blame(&load->in, r, load->error) : 0;
+    return r ? section_blame(load->in, r, load->error) : 0;
 }
 
 /*
@@ -182,19 +196,15 @@ static int load_sections(struct load *load)
  */
 static int explain_limit(struct load *load, int r)
 {
-    if (!load->in.cut || load->in.len < load->limit)
+    if (!load->in->cut || load->in->offset < load->in->limit)
         return r;
-    if (load->owned_read) {
-        r = ownership_negotiate(&load->owned, load->ram, load->policy,
-                                load->error);
-        if (r)
-            return r;
-    }
+    if (refuse(load))
+        return load->verdict;
     return migrate_error(load->error, -EBADMSG,
                          "the stream is longer than the %" PRIu64
                          " bytes that these blocks and devices can need: use "
                          "the configuration that it was saved with",
-                         load->limit);
+                         load->in->limit);
 }
 
 static int find_missing(struct load *load)
@@ -242,12 +252,17 @@ static int check_all(struct load *load)
 {
     int r = load_sections(load);
 
+    if (!r)
+        wire_drain(load->in);
+    if (load->in->error)
+        return migrate_error(load->error, load->in->error,
+                             "the state cannot be read: %s",
+                             strerror(-load->in->error));
     if (r)
         return explain_limit(load, r);
     r = find_missing(load);
     if (!r)
-        r = ownership_negotiate(&load->owned, load->ram, load->policy,
-                                load->error);
+        r = refuse(load);
     if (!r)
         r = check_states(load);
     return r;
@@ -259,8 +274,8 @@ static int apply_all(struct load *load)
 
     if (r)
         return r;
-    /* From here on nothing fails: the same pages were read once before. */
-    pages_load(&load->pages, load->pages_id, &load->owned, true, load->error);
+    /* From here on nothing fails. */
+    place_finish(load->place);
     for (size_t i = 0; i < load->log.nr; i++) {
         const struct fields_read *read = &load->log.read[i];
 
@@ -306,23 +321,18 @@ static void unstage(struct load *load)
     free(load->staged);
     free(load->log.read);
     ownership_fini(&load->owned);
-    free(load->data);
+    wire_reader_free(load->in);
 }
 
-static int read_stream(struct load *load, int fd)
+static int open_stream(struct load *load, int fd)
 {
-    int r;
-
-    load->limit =
+    uint64_t limit =
         SLACK + ownership_max_length(load->ram) + pages_max_length(load->ram);
-    for (size_t i = 0; i < load->nr; i++)
-        load->limit += fields_max_length(load->devices[i].saved);
 
-    r = wire_read_all(fd, load->limit, &load->data, &load->in.len);
-    load->in.data = load->data;
-    return r ? migrate_error(load->error, r, "the state cannot be read: %s",
-                             strerror(-r))
-             : 0;
+    for (size_t i = 0; i < load->nr; i++)
+        limit += fields_max_length(load->devices[i].saved);
+    load->in = wire_reader_new(fd, limit);
+    return load->in ? 0 : -ENOMEM;
 }
 
 static int load_open(struct load *load, int fd)
@@ -336,10 +346,11 @@ static int load_open(struct load *load, int fd)
     if (r)
         return r;
     r = stage(load);
-    if (r)
-        return migrate_error(load->error, r, "no memory to load %zu devices",
-                             load->nr);
-    return read_stream(load, fd);
+    if (!r)
+        r = open_stream(load, fd);
+    return r ? migrate_error(load->error, r, "no memory to load %zu devices",
+                             load->nr)
+             : 0;
 }
 
 static int load_checked(struct load *load,
@@ -360,11 +371,18 @@ int xen_migrate_load(struct xen_ram *ram,
                      const struct xen_migrate_options *options, int fd,
                      char error[XEN_MIGRATE_ERROR_MAX])
 {
-    struct load load = {.ram = ram, .devices = devices, .nr = nr};
-    int r = load_checked(&load, options, fd, error);
+    struct place place;
+    struct load load = {
+        .ram = ram, .devices = devices, .nr = nr, .place = &place};
+    int r;
 
+    place_open(&place);
+    r = load_checked(&load, options, fd, error);
     if (!r)
         r = apply_all(&load);
+    if (r)
+        place_undo(&place);
+    place_close(&place);
     unstage(&load);
     return r;
 }

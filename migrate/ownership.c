@@ -205,6 +205,13 @@ static int check_record(const struct ownership_record *record, char *error)
     return r ? r : check_sum(record, error);
 }
 
+static int cut_short(char *error)
+{
+    return migrate_error(error, -EBADMSG,
+                         "the stream ends in the ownership records: it was "
+                         "cut short");
+}
+
 static int load_record(struct wire_reader *in, struct ownership_record *record,
                        char *error)
 {
@@ -217,9 +224,7 @@ static int load_record(struct wire_reader *in, struct ownership_record *record,
     record->size = wire_get_u64(in);
     record->sum = wire_get_u32(in);
     if (in->cut)
-        return migrate_error(error, -EBADMSG,
-                             "the stream ends in the ownership records: it "
-                             "was cut short");
+        return cut_short(error);
     if (in->bad_name)
         return migrate_error(error, -EBADMSG,
                              "an ownership record has no proper name: the "
@@ -227,27 +232,36 @@ static int load_record(struct wire_reader *in, struct ownership_record *record,
     return check_record(record, error);
 }
 
+/* Twice as many when they are a power of two: a count alone takes nothing. */
+static int add_record(struct ownership *owned)
+{
+    size_t room = owned->nr ? 2 * owned->nr : 1;
+    struct ownership_record *records = owned->records;
+
+    if ((owned->nr & (owned->nr - 1)) == 0) {
+        records = realloc(records, room * sizeof(*records));
+        if (!records)
+            return -ENOMEM;
+        owned->records = records;
+    }
+    memset(&records[owned->nr++], 0, sizeof(*records));
+    return 0;
+}
+
 int ownership_load(struct wire_reader *in, struct ownership *owned, char *error)
 {
     uint32_t nr = wire_get_u32(in);
     int r = 0;
 
-    owned->records = NULL;
-    owned->nr = 0;
-    /* What is left bounds the count, and with it the allocation. */
-    if (nr > (in->len - in->offset) / (RECORD_FIXED + 1))
-        return migrate_error(error, -EBADMSG,
-                             "%" PRIu32 " ownership records do not fit in the "
-                             "%zu bytes that follow: the stream is damaged or "
-                             "cut short",
-                             nr, in->len - in->offset);
-    owned->records = calloc(nr ? nr : 1, sizeof(*owned->records));
-    if (!owned->records)
-        return migrate_error(error, -ENOMEM,
-                             "no memory for %" PRIu32 " ownership records", nr);
-
-    for (; !r && owned->nr < nr; owned->nr++)
-        r = load_record(in, &owned->records[owned->nr], error);
+    if (in->cut)
+        return cut_short(error);
+    for (uint32_t i = 0; !r && i < nr; i++) {
+        r = add_record(owned);
+        if (r)
+            return migrate_error(
+                error, r, "no memory for %" PRIu32 " ownership records", nr);
+        r = load_record(in, &owned->records[i], error);
+    }
     return r;
 }
 

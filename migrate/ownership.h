@@ -49,8 +49,11 @@ uint64_t ownership_max_length(const struct xen_ram *ram);
 int ownership_save(struct wire_writer *out, struct xen_ram *ram, char *error);
 
 /*
- * Read the records, each alone free of contradiction.
- * -EBADMSG, -ENOTSUP: as xen_migrate_load.  ownership_fini in any case.
+ * Read the records into owned, which is empty, each alone free of
+ * contradiction.  Takes memory for those that are there, whatever their number
+ * is said to be.
+ * -EBADMSG, -ENOTSUP, -ENOMEM: as xen_migrate_load.  ownership_fini in any
+ * case.
  */
 int ownership_load(struct wire_reader *in, struct ownership *owned,
                    char *error);

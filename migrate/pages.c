@@ -20,8 +20,6 @@
 
 #define CACHE_LINE 64u
 
-static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
-
 static struct xen_ram_block *next_private(const struct xen_ram *ram,
                                           const struct xen_ram_block *block)
 {
@@ -64,22 +62,6 @@ static void save_list(struct wire_writer *out, const struct xen_ram *ram)
     wire_put_u64(out, PAGE_EOS);
 }
 
-/*
- * Memory that can be resized is the list's own.  Other memory may be a file's,
- * and pages of that which were never touched have content too.
- */
-static bool is_absent(struct present *present,
-                      const struct xen_ram_block *block, const uint8_t *page)
-{
-    return xen_ram_get_flags(block) & XEN_RAM_RESIZEABLE &&
-           !present_page(present, page);
-}
-
-static bool is_zero(const uint8_t *page)
-{
-    return memcmp(page, zeroes, sizeof(zeroes)) == 0;
-}
-
 /* A processor does not look beyond the page by itself. */
 static void fetch_page(const uint8_t *page)
 {
@@ -96,11 +78,11 @@ static void save_block(struct wire_writer *out,
 
     for (uint64_t offset = 0; offset < length; offset += XEN_RAM_PAGE_SIZE) {
         const uint8_t *page = host + offset;
-        bool zero = is_absent(present, block, page);
+        bool zero = present_absent(present, block, page);
 
         if (!zero && length - offset > XEN_RAM_PAGE_SIZE)
             fetch_page(page + XEN_RAM_PAGE_SIZE);
-        zero = zero || is_zero(page);
+        zero = zero || present_is_zero(page);
         wire_put_u64(out, offset | (zero ? PAGE_ZERO : PAGE_RAW) |
                               (offset ? PAGE_CONTINUE : 0));
         if (offset == 0)
@@ -138,7 +120,7 @@ struct cursor {
     size_t record; /* owned->nr: all pages were there */
     uint64_t offset;
     const struct ownership_record *named; /* in this chunk; NULL: none yet */
-    struct present *present;              /* NULL: the pages are only checked */
+    struct place *place;                  /* NULL: the pages are only checked */
 };
 
 static void skip_to_private(struct cursor *cursor)
@@ -242,8 +224,8 @@ static int load_list(struct wire_reader *in, const struct ownership *owned,
 }
 
 /* Which block a record is for, and whether this page is the next one. */
-static int place_page(struct wire_reader *in, struct cursor *cursor,
-                      uint64_t offset, bool named, char *error)
+static int find_page(struct wire_reader *in, struct cursor *cursor,
+                     uint64_t offset, bool named, char *error)
 {
     char idstr[WIRE_NAME_MAX + 1] = "";
 
@@ -273,23 +255,11 @@ static int place_page(struct wire_reader *in, struct cursor *cursor,
     return 0;
 }
 
-static void apply_page(const struct cursor *cursor, const uint8_t *bytes)
-{
-    const struct xen_ram_block *block = cursor->named->block;
-    uint8_t *host = xen_ram_host(block);
-
-    host += cursor->offset;
-    /* Storing zeroes over zeroes would only make the host find memory. */
-    if (bytes != zeroes ||
-        (!is_absent(cursor->present, block, host) && !is_zero(host)))
-        memcpy(host, bytes, XEN_RAM_PAGE_SIZE);
-}
-
 static int load_page(struct wire_reader *in, struct cursor *cursor,
                      uint64_t word, char *error)
 {
     uint64_t kind = word & PAGE_FLAGS & ~PAGE_CONTINUE;
-    const uint8_t *bytes = zeroes;
+    const uint8_t *bytes = NULL;
     int r;
 
     if (kind != PAGE_ZERO && kind != PAGE_RAW)
@@ -298,8 +268,8 @@ static int load_page(struct wire_reader *in, struct cursor *cursor,
                              "0x%" PRIx64 ", known are 0x%" PRIx64
                              " and 0x%" PRIx64 ": the stream is damaged",
                              kind, PAGE_ZERO, PAGE_RAW);
-    r = place_page(in, cursor, word & ~PAGE_FLAGS, !(word & PAGE_CONTINUE),
-                   error);
+    r = find_page(in, cursor, word & ~PAGE_FLAGS, !(word & PAGE_CONTINUE),
+                  error);
     if (r)
         return r;
 
@@ -313,10 +283,11 @@ static int load_page(struct wire_reader *in, struct cursor *cursor,
     if (in->cut)
         return cut_short(error);
 
-    if (cursor->present) {
-        apply_page(cursor, bytes);
-        wire_drop(in);
-    }
+    r = cursor->place ? place_page(cursor->place, cursor->named, cursor->offset,
+                                   bytes, error)
+                      : 0;
+    if (r)
+        return r;
     cursor->offset += XEN_RAM_PAGE_SIZE;
     if (cursor->offset == cursor->named->used_length) {
         cursor->offset = 0;
@@ -375,18 +346,9 @@ static int load_parts(struct wire_reader *in, uint32_t id,
 }
 
 int pages_load(struct wire_reader *in, uint32_t id,
-               const struct ownership *owned, bool apply, char *error)
+               const struct ownership *owned, struct place *place, char *error)
 {
-    struct cursor cursor = {.owned = owned};
-    struct present present;
-    int r;
+    struct cursor cursor = {.owned = owned, .place = place};
 
-    if (!apply)
-        return load_parts(in, id, &cursor, error);
-
-    present_open(&present);
-    cursor.present = &present;
-    r = load_parts(in, id, &cursor, error);
-    present_close(&present);
-    return r;
+    return load_parts(in, id, &cursor, error);
 }

@@ -7,10 +7,10 @@
  * records, each page once and in ascending order.
  */
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "migrate/ownership.h"
+#include "migrate/place.h"
 #include "migrate/wire.h"
 #include "xenram/ram.h"
 
@@ -25,12 +25,12 @@ void pages_save(struct wire_writer *out, uint32_t id,
                 const struct xen_ram *ram);
 
 /*
- * Read from behind the header of START to behind END.  apply copies the pages
- * into the blocks, which have their new lengths, and drops what was read;
- * otherwise they are checked.
+ * Read from behind the header of START to behind END.  place gets the pages; if
+ * it is NULL they are only checked.
  * -EBADMSG: not a ram section that agrees with the ownership records.
+ * -ENOMEM:  as place_page.
  */
 int pages_load(struct wire_reader *in, uint32_t id,
-               const struct ownership *owned, bool apply, char *error);
+               const struct ownership *owned, struct place *place, char *error);
 
 #endif

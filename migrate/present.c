@@ -7,8 +7,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "xenram/ram.h"
-
 /* Linux, Documentation/admin-guide/mm/pagemap.rst */
 #define IN_MEMORY (UINT64_C(1) << 63)
 #define IN_SWAP (UINT64_C(1) << 62)
@@ -27,6 +25,11 @@ void present_close(struct present *present)
 {
     if (present->fd >= 0)
         close(present->fd);
+}
+
+void present_forget(struct present *present)
+{
+    present->nr = 0;
 }
 
 /* Of a page in memory mincore is quick to say so; one in swap it misses. */
@@ -52,7 +55,7 @@ static void ask_pagemap(struct present *present)
     present->fd = -1;
 }
 
-bool present_page(struct present *present, const void *host)
+static bool is_present(struct present *present, const uint8_t *host)
 {
     uint64_t page = (uintptr_t)host / XEN_RAM_PAGE_SIZE;
 
@@ -67,4 +70,22 @@ bool present_page(struct present *present, const void *host)
         ask_pagemap(present);
     return present->fd < 0 ||
            present->entries[page - present->first] & (IN_MEMORY | IN_SWAP);
+}
+
+/*
+ * Memory that can be resized is the list's own.  Other memory may be a file's,
+ * and pages of that which were never touched have content too.
+ */
+bool present_absent(struct present *present, const struct xen_ram_block *block,
+                    const uint8_t *page)
+{
+    return xen_ram_get_flags(block) & XEN_RAM_RESIZEABLE &&
+           !is_present(present, page);
+}
+
+bool present_is_zero(const uint8_t *page)
+{
+    static const uint8_t zeroes[XEN_RAM_PAGE_SIZE];
+
+    return memcmp(page, zeroes, sizeof(zeroes)) == 0;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "xenram/ram.h"
+
 #define PRESENT_PAGES 512u
 
 struct present {
@@ -24,7 +26,13 @@ struct present {
 void present_open(struct present *present);
 void present_close(struct present *present);
 
-/* host is in private anonymous memory.  false: the page reads as zero. */
-bool present_page(struct present *present, const void *host);
+/* Ask anew: others may have written. */
+void present_forget(struct present *present);
+
+/* Nobody ever wrote this page of a private block: it reads as zero. */
+bool present_absent(struct present *present, const struct xen_ram_block *block,
+                    const uint8_t *page);
+
+bool present_is_zero(const uint8_t *page);
 
 #endif

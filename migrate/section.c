@@ -26,9 +26,9 @@ static const struct {
 static int cut_short(const struct wire_reader *in, char *error)
 {
     return migrate_error(error, -EBADMSG,
-                         "the stream ends after %zu bytes, before its sum: it "
-                         "was cut short",
-                         in->len);
+                         "the stream ends after %" PRIu64
+                         " bytes, before its sum: it was cut short",
+                         in->offset);
 }
 
 int section_load_start(struct wire_reader *in, char *error)
@@ -55,15 +55,16 @@ int section_load_start(struct wire_reader *in, char *error)
 int section_load_header(struct wire_reader *in, struct section_header *header,
                         char *error)
 {
-    size_t at = in->offset;
+    uint64_t at = in->offset;
 
     header->type = wire_get_u8(in);
     if (in->cut)
         return cut_short(in, error);
     if (header->type != WIRE_START && header->type != WIRE_FULL)
         return migrate_error(error, -EBADMSG,
-                             "type %u at %zu where a section should start, %u "
-                             "or %u: damaged, or another program's state",
+                             "type %u at %" PRIu64
+                             " where a section should start, %u or %u: "
+                             "damaged, or another program's state",
                              header->type, at, WIRE_START, WIRE_FULL);
 
     header->id = wire_get_u32(in);
@@ -74,8 +75,8 @@ int section_load_header(struct wire_reader *in, struct section_header *header,
         return cut_short(in, error);
     if (in->bad_name)
         return migrate_error(error, -EBADMSG,
-                             "the section at %zu has no proper name: the "
-                             "stream is damaged",
+                             "the section at %" PRIu64
+                             " has no proper name: the stream is damaged",
                              at);
     return 0;
 }
@@ -133,21 +134,21 @@ int section_check(const struct section_header *header, uint32_t nr, char *error)
 int section_load_sum(struct wire_reader *in, char *error)
 {
     uint32_t here = wire_get_sum(in);
-    size_t len = in->offset;
+    uint64_t len = in->offset;
     uint32_t there = wire_get_u32(in);
 
     if (in->cut)
         return cut_short(in, error);
     if (here != there)
         return migrate_error(error, -EBADMSG,
-                             "the sum over %zu bytes is 0x%08" PRIx32
+                             "the sum over %" PRIu64 " bytes is 0x%08" PRIx32
                              ", the stream says 0x%08" PRIx32
                              ": it is damaged, use another copy",
                              len, here, there);
     if (wire_get_u8(in) != WIRE_EOF || in->cut)
         return migrate_error(error, -EBADMSG,
-                             "section " WIRE_SUM_NAME " at %zu is not the "
-                             "last: the stream is damaged",
+                             "section " WIRE_SUM_NAME " at %" PRIu64
+                             " is not the last: the stream is damaged",
                              len);
     return 0;
 }
@@ -157,6 +158,7 @@ int section_blame(const struct wire_reader *in, int r, char *error)
     char reason[XEN_MIGRATE_ERROR_MAX];
 
     snprintf(reason, sizeof(reason), "%s", error);
-    return migrate_error(error, r, "%s (read up to byte 0x%zx of the state)",
+    return migrate_error(error, r,
+                         "%s (read up to byte 0x%" PRIx64 " of the state)",
                          reason, in->offset);
 }

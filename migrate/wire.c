@@ -6,7 +6,6 @@
 #include <libdeflate.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 struct wire_writer *wire_writer_new(int fd)
@@ -163,23 +162,110 @@ void wire_put_header(struct wire_writer *writer, enum wire_section type,
     wire_put_u32(writer, version);
 }
 
+struct wire_reader *wire_reader_new(int fd, uint64_t limit)
+{
+    struct wire_reader *reader = malloc(sizeof(*reader));
+
+    if (!reader)
+        return NULL;
+
+    reader->fd = fd;
+    reader->error = 0;
+    reader->limit = limit;
+    reader->offset = 0;
+    reader->at = 0;
+    reader->len = 0;
+    reader->summed = 0;
+    reader->sum = 0;
+    reader->cut = false;
+    reader->bad_name = false;
+    return reader;
+}
+
+void wire_reader_free(struct wire_reader *reader)
+{
+    free(reader);
+}
+
+/* Make room behind the bytes from the cursor on. */
+static void move_to_front(struct wire_reader *reader)
+{
+    wire_get_sum(reader);
+    reader->len -= reader->at;
+    memmove(reader->buf, reader->buf + reader->at, reader->len);
+    reader->at = 0;
+    reader->summed = 0;
+}
+
+static void read_more(struct wire_reader *reader, size_t len)
+{
+    ssize_t n = 1;
+
+    move_to_front(reader);
+    while (reader->len < len && n != 0 && !reader->error) {
+        uint64_t left = reader->limit - reader->offset - reader->len;
+        size_t room = sizeof(reader->buf) - reader->len;
+
+        n = read(reader->fd, reader->buf + reader->len,
+                 left < room ? (size_t)left : room);
+        if (n > 0)
+            reader->len += (size_t)n;
+        else if (n < 0 && errno != EINTR)
+            reader->error = -errno;
+    }
+}
+
+/* Bytes that lie behind the cursor: len at least, unless the stream ends. */
+static size_t look_ahead(struct wire_reader *reader, size_t len)
+{
+    if (reader->len - reader->at < len)
+        read_more(reader, len);
+    return reader->len - reader->at;
+}
+
+static void go_on(struct wire_reader *reader, size_t len)
+{
+    reader->at += len;
+    reader->offset += len;
+}
+
+const uint8_t *wire_peek(struct wire_reader *reader, size_t len)
+{
+    return look_ahead(reader, len) < len ? NULL : reader->buf + reader->at;
+}
+
 const uint8_t *wire_get_bytes(struct wire_reader *reader, size_t len)
 {
-    const uint8_t *bytes = reader->data + reader->offset;
+    size_t there = look_ahead(reader, len);
 
-    if (len > reader->len - reader->offset) {
-        reader->offset = reader->len;
+    if (there < len) {
+        go_on(reader, there);
         reader->cut = true;
         return NULL;
     }
-
-    reader->offset += len;
-    return bytes;
+    go_on(reader, len);
+    return reader->buf + reader->at - len;
 }
 
-static uint64_t get_big_endian(struct wire_reader *reader, size_t len)
+bool wire_get_copy(struct wire_reader *reader, void *to, size_t len)
 {
-    const uint8_t *bytes = wire_get_bytes(reader, len);
+    uint8_t *next = to;
+
+    while (len > 0) {
+        size_t n = len < WIRE_AHEAD ? len : WIRE_AHEAD;
+        const uint8_t *bytes = wire_get_bytes(reader, n);
+
+        if (!bytes)
+            return false;
+        memcpy(next, bytes, n);
+        next += n;
+        len -= n;
+    }
+    return true;
+}
+
+static uint64_t big_endian(const uint8_t *bytes, size_t len)
+{
     uint64_t value = 0;
 
     for (size_t i = 0; bytes && i < len; i++)
@@ -189,17 +275,27 @@ static uint64_t get_big_endian(struct wire_reader *reader, size_t len)
 
 uint8_t wire_get_u8(struct wire_reader *reader)
 {
-    return (uint8_t)get_big_endian(reader, 1);
+    return (uint8_t)big_endian(wire_get_bytes(reader, 1), 1);
 }
 
 uint32_t wire_get_u32(struct wire_reader *reader)
 {
-    return (uint32_t)get_big_endian(reader, 4);
+    return (uint32_t)big_endian(wire_get_bytes(reader, 4), 4);
 }
 
 uint64_t wire_get_u64(struct wire_reader *reader)
 {
-    return get_big_endian(reader, 8);
+    return big_endian(wire_get_bytes(reader, 8), 8);
+}
+
+uint8_t wire_peek_u8(struct wire_reader *reader)
+{
+    return (uint8_t)big_endian(wire_peek(reader, 1), 1);
+}
+
+uint32_t wire_peek_u32(struct wire_reader *reader)
+{
+    return (uint32_t)big_endian(wire_peek(reader, 4), 4);
 }
 
 static bool printable(const uint8_t *bytes, size_t len)
@@ -228,30 +324,19 @@ void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1])
     name[len] = '\0';
 }
 
-void wire_drop(struct wire_reader *reader)
+uint32_t wire_get_sum(struct wire_reader *reader)
 {
-    const uintptr_t step = 128 * 1024;
-    uintptr_t from = (uintptr_t)reader->data + reader->dropped;
-    uintptr_t to = (uintptr_t)reader->data + reader->offset;
-
-    from = (from + step - 1) & ~(step - 1);
-    to &= ~(step - 1);
-    if (from >= to)
-        return;
-    /* Whole pages inside of what was allocated; it only saves memory. */
-    (void)madvise((void *)from, to - from, MADV_DONTNEED);
-    reader->dropped = (size_t)(to - (uintptr_t)reader->data);
+    reader->sum = libdeflate_crc32(reader->sum, reader->buf + reader->summed,
+                                   reader->at - reader->summed);
+    reader->summed = reader->at;
+    return reader->sum;
 }
 
-uint8_t wire_peek_u8(const struct wire_reader *reader)
+void wire_drain(struct wire_reader *reader)
 {
-    return reader->offset < reader->len ? reader->data[reader->offset]
-                                        : WIRE_EOF;
-}
-
-uint32_t wire_get_sum(const struct wire_reader *reader)
-{
-    return libdeflate_crc32(0, reader->data, reader->offset);
+    do
+        go_on(reader, reader->len - reader->at);
+    while (look_ahead(reader, 1) > 0);
 }
 
 bool wire_name_ok(const char *name)
@@ -260,54 +345,4 @@ bool wire_name_ok(const char *name)
 
     return len > 0 && len <= WIRE_NAME_MAX &&
            printable((const uint8_t *)name, len);
-}
-
-static int grow(uint8_t **data, size_t *room, uint64_t limit)
-{
-    uint64_t want = *room ? (uint64_t)*room * 2 : 64 * 1024;
-    uint8_t *more;
-
-    if (want > limit)
-        want = limit;
-    if (want > SIZE_MAX)
-        return -ENOMEM;
-    more = realloc(*data, (size_t)want);
-    if (!more)
-        return -ENOMEM;
-
-    *data = more;
-    *room = (size_t)want;
-    return 0;
-}
-
-int wire_read_all(int fd, uint64_t limit, uint8_t **data, size_t *len)
-{
-    uint8_t *bytes = NULL;
-    size_t room = 0;
-    size_t done = 0;
-    ssize_t n = 1;
-    int r = 0;
-
-    while (n != 0 && done < limit) {
-        if (done == room) {
-            r = grow(&bytes, &room, limit);
-            if (r)
-                goto err_free;
-        }
-        n = read(fd, bytes + done, room - done);
-        if (n > 0) {
-            done += (size_t)n;
-        } else if (n < 0 && errno != EINTR) {
-            r = -errno;
-            goto err_free;
-        }
-    }
-
-    *data = bytes;
-    *len = done;
-    return 0;
-
-err_free:
-    free(bytes);
-    return r;
 }

@@ -73,42 +73,56 @@ uint32_t wire_put_sum(struct wire_writer *writer);
 /* Write out what is buffered.  The first error of all, or 0. */
 int wire_flush(struct wire_writer *writer);
 
+/* As much as wire_get_bytes and wire_peek can be asked for. */
+#define WIRE_AHEAD 4096u
+
 /*
- * A cursor over len bytes at data.  Reading behind the end gives zeroes, leaves
- * the cursor at the end and sets cut.
+ * A cursor over what fd gives, read through a buffer that is small enough to
+ * stay in the processor's cache.  Reading behind the end, or behind limit,
+ * gives zeroes, leaves the cursor at the end and sets cut; so does a read that
+ * fails.
  */
 struct wire_reader {
-    const uint8_t *data;
-    size_t len;
-    size_t offset;
-    size_t dropped; /* bytes that wire_drop gave back to the host */
+    int fd;
+    int error; /* of read, -errno */
+    uint64_t limit;
+    uint64_t offset; /* of the cursor, in the stream */
+    size_t at;       /* of the cursor, in buf */
+    size_t len;      /* bytes of buf */
+    size_t summed;   /* bytes of buf that are in sum */
+    uint32_t sum;    /* over all before buf[summed] */
     bool cut;
     bool bad_name; /* wire_get_name met one that is not wire_name_ok */
+    uint8_t buf[64 * 1024];
 };
+
+/* A reader of at most limit bytes from fd, NULL when there is no memory. */
+struct wire_reader *wire_reader_new(int fd, uint64_t limit);
+/* NULL is allowed. */
+void wire_reader_free(struct wire_reader *reader);
 
 uint8_t wire_get_u8(struct wire_reader *reader);
 uint32_t wire_get_u32(struct wire_reader *reader);
 uint64_t wire_get_u64(struct wire_reader *reader);
-/* The next len bytes where they lie, NULL when they are cut off. */
-const uint8_t *wire_get_bytes(struct wire_reader *reader, size_t len);
-void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1]);
 /*
- * The bytes before the cursor are not needed any more, by anybody, and what
- * they lie in may be written.  Done for 128 KiB at a time.
+ * The next len bytes, which stay where they are until the next call with this
+ * reader; NULL when they are cut off.
  */
-void wire_drop(struct wire_reader *reader);
-/* The next byte, which stays; WIRE_EOF at the end. */
-uint8_t wire_peek_u8(const struct wire_reader *reader);
+const uint8_t *wire_get_bytes(struct wire_reader *reader, size_t len);
+/* Any number of bytes; false when they are cut off. */
+bool wire_get_copy(struct wire_reader *reader, void *to, size_t len);
+void wire_get_name(struct wire_reader *reader, char name[WIRE_NAME_MAX + 1]);
+/* As wire_get_bytes, but the cursor stays, and nothing is cut. */
+const uint8_t *wire_peek(struct wire_reader *reader, size_t len);
+/* What comes next, which stays; 0 behind the end. */
+uint8_t wire_peek_u8(struct wire_reader *reader);
+uint32_t wire_peek_u32(struct wire_reader *reader);
 /* The sum over all before the cursor. */
-uint32_t wire_get_sum(const struct wire_reader *reader);
+uint32_t wire_get_sum(struct wire_reader *reader);
+/* Go to the end. */
+void wire_drain(struct wire_reader *reader);
 
 /* 1 to WIRE_NAME_MAX bytes, all of them printable ASCII. */
 bool wire_name_ok(const char *name);
-
-/*
- * Read fd to its end, at most limit bytes, into *data, which the caller frees.
- * -ENOMEM, or what read gave.
- */
-int wire_read_all(int fd, uint64_t limit, uint8_t **data, size_t *len);
 
 #endif

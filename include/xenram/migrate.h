@@ -8,9 +8,10 @@
  * the devices, and a sum over all of it.  docs/stream-format.md specifies it.
  *
  * A device describes what it saves with a table of fields.  A load reads all,
- * checks all and then applies all: after a failure every device and block is as
- * it was.  Functions return 0 or -errno; the reason is one line in error, which
- * names the section, block or field, both numbers and the remedy.
+ * checks all and then applies all; private blocks get their bytes while it
+ * reads, and the old ones back if it fails.  After a failure every device and
+ * block is as it was.  Functions return 0 or -errno; the reason is one line in
+ * error, which names the section, block or field, both numbers and the remedy.
  *
  * One thread, the one that owns the RAM list, makes these calls.
  */
@@ -128,8 +129,8 @@ int xen_migrate_save(struct xen_ram *ram,
 /*
  * Read fd to its end and apply the state.  The RAM list must be in phase
  * LOADING and hold the blocks that this program would have; bytes behind the
- * end of the stream are ignored.  Takes as much memory as private blocks have,
- * and at most 2 MiB more, until it returns.
+ * end of the stream are ignored.  Until it returns it takes memory for what
+ * private blocks have in them, for what they grow by, and at most 2 MiB more.
  * -EBADMSG: damaged: wrong magic, cut short, sum differs, a length too large.
  * -ENOTSUP: a section, version, kind or name that this program does not know.
  * -EINVAL:  blocks or devices do not fit: missing, unknown, twice, lengths.

@@ -143,7 +143,7 @@ static const struct {
 
     /* Ownership records. */
     {OWNED, 25, 4, BYTES("\xff\xff\xff\xff"), -EBADMSG,
-     "4294967295 ownership records do not fit"},
+     "ownership record has no proper name"},
     {OWNED, 25, 4, BYTES("\0\0\0\x02"), -EBADMSG, ""},
     {REC_ROM, 0, 1, BYTES("\0"), -EBADMSG, "no proper name"},
     {REC_ROM, 0, 1, BYTES("\xff"), -EBADMSG, "no proper name"},
