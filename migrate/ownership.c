@@ -244,7 +244,7 @@ static int add_record(struct ownership *owned)
             return -ENOMEM;
         owned->records = records;
     }
-    memset(&records[owned->nr++], 0, sizeof(*records));
+    owned->nr++;
     return 0;
 }
 

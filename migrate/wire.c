@@ -2,6 +2,7 @@
 #include "config.h"
 #include "migrate/wire.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <libdeflate.h>
 #include <stdlib.h>
@@ -127,20 +128,22 @@ void wire_put_u8(struct wire_writer *writer, uint8_t value)
 
 void wire_put_u32(struct wire_writer *writer, uint32_t value)
 {
-    uint8_t bytes[4];
+    uint32_t bytes = htobe32(value);
 
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(value >> (24 - 8 * i));
-    wire_put_bytes(writer, bytes, sizeof(bytes));
+    wire_put_bytes(writer, &bytes, sizeof(bytes));
 }
 
 void wire_put_u64(struct wire_writer *writer, uint64_t value)
 {
-    uint8_t bytes[8];
+    uint64_t bytes = htobe64(value);
 
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)(value >> (56 - 8 * i));
-    wire_put_bytes(writer, bytes, sizeof(bytes));
+    /* Two a page, so that a copy of any length would be felt. */
+    if (sizeof(writer->buf) - writer->len > sizeof(bytes)) {
+        memcpy(writer->buf + writer->len, &bytes, sizeof(bytes));
+        writer->len += sizeof(bytes);
+    } else {
+        wire_put_bytes(writer, &bytes, sizeof(bytes));
+    }
 }
 
 void wire_put_name(struct wire_writer *writer, const char *name)

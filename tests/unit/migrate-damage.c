@@ -435,6 +435,27 @@ static void zeroes_without_end_are_refused_without_much_memory(void **state)
     sides_fini(&source, &target);
 }
 
+static void what_lies_behind_a_state_is_read_up_to_a_limit(void **state)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+    struct side source, target;
+    struct stream stream;
+    int fd = memfd_create("stream", MFD_CLOEXEC);
+
+    (void)state;
+    sides_init(&source, &target, &small, &small);
+    stream_save(&source, NULL, &stream);
+    assert_int_equal(write(fd, stream.bytes, stream.len), stream.len);
+    assert_int_equal(ftruncate(fd, (off_t)1 << 40), 0);
+    lseek(fd, 0, SEEK_SET);
+    assert_int_equal(
+        xen_migrate_load(target.ram, target.devices, 2, NULL, fd, error), 0);
+    assert_true(lseek(fd, 0, SEEK_CUR) < 2 * 1024 * 1024);
+    close(fd);
+    stream_free(&stream);
+    sides_fini(&source, &target);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,6 +464,7 @@ int main(void)
         cmocka_unit_test(a_stream_cut_at_any_length_is_refused),
         cmocka_unit_test(a_flipped_bit_anywhere_is_refused),
         cmocka_unit_test(zeroes_without_end_are_refused_without_much_memory),
+        cmocka_unit_test(what_lies_behind_a_state_is_read_up_to_a_limit),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

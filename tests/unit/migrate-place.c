@@ -123,7 +123,8 @@ static struct xen_ram *open_borrowed(void *host)
     return ram;
 }
 
-/* A file's pages have content that nobody here ever touched. */
+/* A file's pages have content that nobody here touched, and madvise keeps it.
+ */
 static void memory_of_the_callers_gets_its_bytes_back(void **state)
 {
     static uint8_t want[PAGES * PAGE];
@@ -139,7 +140,7 @@ static void memory_of_the_callers_gets_its_bytes_back(void **state)
     }
     assert_int_equal(write(file, want, sizeof(want)), sizeof(want));
     here =
-        mmap(NULL, sizeof(want), PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+        mmap(NULL, sizeof(want), PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     assert_true(here != MAP_FAILED);
     target = open_borrowed(here);
     fd = save(source);
