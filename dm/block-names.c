@@ -11,6 +11,7 @@ const struct block_attribute block_attributes[] = {
     {XEN_RAM_HUGE, "huge", "huge"},
     {XEN_RAM_WRITEBACK, "write-back", "writeback"},
     {XEN_RAM_TRACKED, "tracked", "tracked"},
+    {XEN_RAM_SPARSE, "sparse", "sparse"},
     {0},
 };
 

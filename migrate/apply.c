@@ -62,7 +62,10 @@ static int adopt_visible(struct xen_ram *ram, struct change *change,
 
     if (record->kind != XEN_RAM_VISIBLE)
         return 0;
-    r = xen_ram_adopt(ram, record->block, record->gfn, record->size);
+    if (record->plugged)
+        r = xen_ram_adopt_plugged(ram, record->block, record->plugged);
+    else
+        r = xen_ram_adopt(ram, record->block, record->gfn, record->size);
     if (r)
         return failed(ram, change, r, error);
     change->done = true;

@@ -138,6 +138,21 @@ static int check_nature(const struct ownership_record *record, char *error)
                              "with",
                              record->idstr, copied ? "shared" : "private",
                              copied ? "private" : "shared");
+    if (record->unit != xen_ram_unit(block))
+        return migrate_error(error, -EINVAL,
+                             "block %s: comes in units of 0x%" PRIx64
+                             " in the stream, 0x%" PRIx64 " here (0: as a "
+                             "whole): use the block-size that it was saved "
+                             "with",
+                             record->idstr, record->unit, xen_ram_unit(block));
+    if (record->unit && record->gfn != xen_ram_home(block))
+        return migrate_error(error, -EINVAL,
+                             "block %s: gfn 0x%" PRIx64 " in the stream, "
+                             "0x%" PRIx64 " here: use the memory devices that "
+                             "it was saved with, in the same order, or give "
+                             "it the address 0x%" PRIx64,
+                             record->idstr, record->gfn, xen_ram_home(block),
+                             record->gfn * XEN_RAM_PAGE_SIZE);
     if (kind == XEN_RAM_GUEST && record->gfn != xen_ram_gfn(block))
         return migrate_error(error, -EINVAL,
                              "block %s: gfn 0x%" PRIx64 " in the stream, "

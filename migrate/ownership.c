@@ -15,7 +15,24 @@
 #define RECORD_FIXED (1 + 1 + 4 + 4 * 8 + 4)
 
 #define KNOWN_FLAGS                                                            \
-    (OWNERSHIP_RESIZEABLE | OWNERSHIP_ROM | OWNERSHIP_SUM | OWNERSHIP_COPY)
+    (OWNERSHIP_RESIZEABLE | OWNERSHIP_ROM | OWNERSHIP_SUM | OWNERSHIP_COPY |   \
+     OWNERSHIP_SPARSE)
+
+/* Bytes of a bitmap of length / unit bits; unit is no zero. */
+static uint64_t bitmap_bytes(uint64_t length, uint64_t unit)
+{
+    uint64_t nr = length / unit;
+
+    return nr / 8 + (nr % 8 != 0);
+}
+
+/* Behind a record: nothing, or the unit and the bitmap of a sparse block. */
+static uint64_t extra_length(const struct xen_ram_block *block)
+{
+    uint64_t unit = xen_ram_unit(block);
+
+    return unit ? 8 + bitmap_bytes(xen_ram_used_length(block), unit) : 0;
+}
 
 uint64_t ownership_max_length(const struct xen_ram *ram)
 {
@@ -23,7 +40,7 @@ uint64_t ownership_max_length(const struct xen_ram *ram)
     uint64_t length = 4;
 
     while ((block = xen_ram_next(ram, block)))
-        length += RECORD_FIXED + WIRE_NAME_MAX;
+        length += RECORD_FIXED + WIRE_NAME_MAX + extra_length(block);
     return length;
 }
 
@@ -80,7 +97,29 @@ static uint32_t wire_flags(const struct xen_ram_block *block)
 
     return (flags & XEN_RAM_RESIZEABLE ? OWNERSHIP_RESIZEABLE : 0) |
            (flags & XEN_RAM_ROM ? OWNERSHIP_ROM : 0) |
-           (flags & XEN_RAM_COPY ? OWNERSHIP_COPY : 0);
+           (flags & XEN_RAM_COPY ? OWNERSHIP_COPY : 0) |
+           (flags & XEN_RAM_SPARSE ? OWNERSHIP_SPARSE : 0);
+}
+
+static int save_plugged(struct wire_writer *out,
+                        const struct xen_ram_block *block, char *error)
+{
+    uint64_t unit = xen_ram_unit(block), offset = 0, length = 0;
+    uint64_t bytes = bitmap_bytes(xen_ram_used_length(block), unit);
+    uint8_t *plugged = calloc((size_t)bytes, 1);
+
+    if (!plugged)
+        return migrate_error(error, -ENOMEM,
+                             "block %s: no memory for the 0x%" PRIx64
+                             " bytes that tell what of it is plugged",
+                             xen_ram_idstr(block), bytes);
+    while (xen_ram_next_plugged(block, offset + length, &offset, &length))
+        for (uint64_t i = offset / unit; i < (offset + length) / unit; i++)
+            plugged[i / 8] |= (uint8_t)(1u << i % 8);
+    wire_put_u64(out, unit);
+    wire_put_bytes(out, plugged, (size_t)bytes);
+    free(plugged);
+    return 0;
 }
 
 static int save_record(struct wire_writer *out, struct xen_ram *ram,
@@ -108,7 +147,7 @@ static int save_record(struct wire_writer *out, struct xen_ram *ram,
     wire_put_u64(out, xen_ram_max_length(block));
     wire_put_u64(out, xen_ram_size(block));
     wire_put_u32(out, sum);
-    return 0;
+    return flags & OWNERSHIP_SPARSE ? save_plugged(out, block, error) : 0;
 }
 
 static uint32_t count_blocks(const struct xen_ram *ram)
@@ -179,6 +218,25 @@ static int check_sum(const struct ownership_record *record, char *error)
     return 0;
 }
 
+/* What goes with the flag, but for the bitmap. */
+static int check_sparse(const struct ownership_record *record, char *error)
+{
+    uint64_t unit = record->unit;
+
+    if (!(record->flags & OWNERSHIP_SPARSE))
+        return 0;
+    if (record->kind != XEN_RAM_VISIBLE || record->flags != OWNERSHIP_SPARSE ||
+        unit < XEN_RAM_PAGE_SIZE || unit & (unit - 1) ||
+        record->size % unit != 0 || record->max_length != record->size)
+        return migrate_error(error, -EBADMSG,
+                             "block %s: %s, flags 0x%" PRIx32
+                             ", size 0x%" PRIx64 " and a unit of 0x%" PRIx64
+                             " contradict each other: the stream is damaged",
+                             record->idstr, xen_migrate_kind_name(record->kind),
+                             record->flags, record->size, unit);
+    return 0;
+}
+
 static int check_record(const struct ownership_record *record, char *error)
 {
     int r;
@@ -202,6 +260,8 @@ static int check_record(const struct ownership_record *record, char *error)
     r = check_lengths(record, error);
     if (!r)
         r = check_place(record, error);
+    if (!r)
+        r = check_sparse(record, error);
     return r ? r : check_sum(record, error);
 }
 
@@ -212,9 +272,63 @@ static int cut_short(char *error)
                          "cut short");
 }
 
+/* Memory grows with what has come: a length alone takes none. */
+static int get_bitmap(struct wire_reader *in, uint64_t bytes, uint8_t **out)
+{
+    uint8_t *bitmap = NULL;
+    uint64_t have = 0;
+    int r = 0;
+
+    while (!r && have < bytes) {
+        uint64_t more = have ? have : WIRE_AHEAD;
+        uint8_t *grown;
+
+        if (more > bytes - have)
+            more = bytes - have;
+        grown = realloc(bitmap, (size_t)(have + more));
+        if (grown) {
+            bitmap = grown;
+            r = wire_get_copy(in, bitmap + have, (size_t)more) ? 0 : -EBADMSG;
+        } else {
+            r = -ENOMEM;
+        }
+        have += more;
+    }
+    if (r) {
+        free(bitmap);
+        bitmap = NULL;
+    }
+    *out = bitmap;
+    return r;
+}
+
+static int load_plugged(struct wire_reader *in, struct ownership_record *record,
+                        char *error)
+{
+    uint64_t bytes = bitmap_bytes(record->size, record->unit);
+    unsigned last = (unsigned)(record->size / record->unit % 8);
+    int r = get_bitmap(in, bytes, &record->plugged);
+
+    if (r == -EBADMSG)
+        return cut_short(error);
+    if (r)
+        return migrate_error(error, r,
+                             "block %s: no memory for the 0x%" PRIx64
+                             " bytes that tell what of it is plugged",
+                             record->idstr, bytes);
+    if (last && record->plugged[bytes - 1] >> last)
+        return migrate_error(error, -EBADMSG,
+                             "block %s: more units are plugged than the "
+                             "0x%" PRIx64 " that it has: the stream is damaged",
+                             record->idstr, record->size / record->unit);
+    return 0;
+}
+
 static int load_record(struct wire_reader *in, struct ownership_record *record,
                        char *error)
 {
+    int r;
+
     wire_get_name(in, record->idstr);
     record->kind = wire_get_u8(in);
     record->flags = wire_get_u32(in);
@@ -223,13 +337,18 @@ static int load_record(struct wire_reader *in, struct ownership_record *record,
     record->max_length = wire_get_u64(in);
     record->size = wire_get_u64(in);
     record->sum = wire_get_u32(in);
+    if (record->flags & OWNERSHIP_SPARSE)
+        record->unit = wire_get_u64(in);
     if (in->cut)
         return cut_short(error);
     if (in->bad_name)
         return migrate_error(error, -EBADMSG,
                              "an ownership record has no proper name: the "
                              "stream is damaged");
-    return check_record(record, error);
+    r = check_record(record, error);
+    if (!r && record->flags & OWNERSHIP_SPARSE)
+        r = load_plugged(in, record, error);
+    return r;
 }
 
 /* Twice as many when they are a power of two: a count alone takes nothing. */
@@ -244,7 +363,7 @@ static int add_record(struct ownership *owned)
             return -ENOMEM;
         owned->records = records;
     }
-    owned->nr++;
+    memset(&records[owned->nr++], 0, sizeof(*records));
     return 0;
 }
 
@@ -267,9 +386,21 @@ int ownership_load(struct wire_reader *in, struct ownership *owned, char *error)
 
 void ownership_fini(struct ownership *owned)
 {
+    for (size_t i = 0; i < owned->nr; i++)
+        free(owned->records[i].plugged);
     free(owned->records);
     owned->records = NULL;
     owned->nr = 0;
+}
+
+static uint64_t count_plugged(const struct ownership_record *record)
+{
+    uint64_t nr = 0;
+
+    if (record->plugged)
+        for (uint64_t i = 0; i < bitmap_bytes(record->size, record->unit); i++)
+            nr += (unsigned)__builtin_popcount(record->plugged[i]);
+    return nr;
 }
 
 void ownership_export(const struct ownership_record *record,
@@ -282,11 +413,14 @@ void ownership_export(const struct ownership_record *record,
         .kind = record->kind,
         .flags = (flags & OWNERSHIP_RESIZEABLE ? XEN_RAM_RESIZEABLE : 0u) |
                  (flags & OWNERSHIP_ROM ? XEN_RAM_ROM : 0u) |
-                 (flags & OWNERSHIP_COPY ? XEN_RAM_COPY : 0u),
+                 (flags & OWNERSHIP_COPY ? XEN_RAM_COPY : 0u) |
+                 (flags & OWNERSHIP_SPARSE ? XEN_RAM_SPARSE : 0u),
         .gfn = record->gfn,
         .used_length = record->used_length,
         .max_length = record->max_length,
         .size = record->size,
+        .unit = record->unit,
+        .plugged = count_plugged(record) * record->unit,
         .has_sum = flags & OWNERSHIP_SUM,
         .sum = record->sum,
     };
@@ -295,6 +429,7 @@ void ownership_export(const struct ownership_record *record,
 static void describe_record(FILE *json, const struct xen_ram_block *block)
 {
     const char *idstr = xen_ram_idstr(block);
+    uint64_t extra = extra_length(block);
 
     fputs(",{\"name\":", json);
     vmdesc_string(json, idstr);
@@ -308,8 +443,14 @@ static void describe_record(FILE *json, const struct xen_ram_block *block)
             "{\"name\":\"used_length\",\"type\":\"uint64\",\"size\":8},"
             "{\"name\":\"max_length\",\"type\":\"uint64\",\"size\":8},"
             "{\"name\":\"size\",\"type\":\"uint64\",\"size\":8},"
-            "{\"name\":\"sum\",\"type\":\"uint32\",\"size\":4}]}}",
-            RECORD_FIXED + strlen(idstr), strlen(idstr));
+            "{\"name\":\"sum\",\"type\":\"uint32\",\"size\":4}",
+            RECORD_FIXED + strlen(idstr) + (size_t)extra, strlen(idstr));
+    if (extra)
+        fprintf(json,
+                ",{\"name\":\"unit\",\"type\":\"uint64\",\"size\":8},"
+                "{\"name\":\"plugged\",\"type\":\"buffer\",\"size\":%zu}",
+                (size_t)extra - 8);
+    fputs("]}}", json);
 }
 
 void ownership_describe(FILE *json, const struct xen_ram *ram)

@@ -22,8 +22,9 @@
 /* Flags on the wire. */
 #define OWNERSHIP_RESIZEABLE (1u << 0)
 #define OWNERSHIP_ROM (1u << 1)
-#define OWNERSHIP_SUM (1u << 2)  /* sum is valid */
-#define OWNERSHIP_COPY (1u << 3) /* the file is mapped for itself */
+#define OWNERSHIP_SUM (1u << 2)    /* sum is valid */
+#define OWNERSHIP_COPY (1u << 3)   /* the file is mapped for itself */
+#define OWNERSHIP_SPARSE (1u << 4) /* unit and plugged follow */
 
 struct ownership_record {
     char idstr[WIRE_NAME_MAX + 1];
@@ -33,6 +34,8 @@ struct ownership_record {
     uint64_t used_length;
     uint64_t max_length;
     uint64_t size;
+    uint64_t unit;               /* bytes, of a sparse block */
+    uint8_t *plugged;            /* a bit a unit, of a sparse block */
     uint32_t sum;                /* over size bytes of a guest-visible ROM */
     struct xen_ram_block *block; /* ours; ownership_negotiate finds it */
 };

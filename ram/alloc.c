@@ -10,14 +10,15 @@
 
 #include "ram/file.h"
 #include "ram/private.h"
+#include "ram/sparse.h"
 
 #define ADVICE (XEN_RAM_DONTFORK | XEN_RAM_DONTDUMP | XEN_RAM_HUGE)
 
 /* Flags that a kind of block can have. */
 static const unsigned kind_flags[] = {
     [XEN_RAM_GUEST] = XEN_RAM_RESIZEABLE,
-    [XEN_RAM_VISIBLE] =
-        XEN_RAM_RESIZEABLE | XEN_RAM_ROM | XEN_RAM_WRITEBACK | XEN_RAM_TRACKED,
+    [XEN_RAM_VISIBLE] = XEN_RAM_RESIZEABLE | XEN_RAM_ROM | XEN_RAM_WRITEBACK |
+                        XEN_RAM_TRACKED | XEN_RAM_SPARSE,
     [XEN_RAM_PRIVATE] = XEN_RAM_RESIZEABLE | ADVICE,
     [XEN_RAM_FILE] = XEN_RAM_COPY | ADVICE,
 };
@@ -79,6 +80,8 @@ static int check_spec(struct xen_ram *ram, const struct xen_ram_spec *spec)
     rc = check_flags(ram, spec);
     if (rc == 0)
         rc = check_lengths(ram, spec);
+    if (rc == 0)
+        rc = ram_sparse_check(ram, spec);
     if (rc)
         return rc;
     if (xen_ram_find(ram, spec->idstr)) {
@@ -124,6 +127,10 @@ static struct xen_ram_block *block_new(const struct xen_ram *ram,
         spec->max_length ? ram_round_up(spec->max_length) : block->used_length;
     block->resized = spec->resized;
     block->opaque = spec->opaque;
+    if (spec->unit && ram_sparse_init(&block->sparse, spec)) {
+        free(block);
+        return NULL;
+    }
     return block;
 }
 
@@ -228,9 +235,11 @@ static int alloc(struct xen_ram *ram, const struct xen_ram_spec *spec,
         rc = file_memory(ram, block, path);
     else if (block->kind == XEN_RAM_PRIVATE)
         rc = private_memory(ram, block);
-    else if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN)
+    else if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN &&
+             !(block->flags & XEN_RAM_SPARSE))
         rc = visible_memory(ram, block);
     if (rc) {
+        ram_sparse_fini(&block->sparse);
         free(block);
         return rc;
     }
@@ -315,23 +324,37 @@ void ram_block_delete(struct xen_ram *ram, struct xen_ram_block *block)
         file_unmap(&block->file, block->host, block->used_length);
     else if (block->host && !block->borrowed)
         private_fini(block->host, block->max_length);
+    ram_sparse_fini(&block->sparse);
     free(block);
+}
+
+/* The pages of [offset, offset + length) of a guest-visible block. */
+static void visible_free(struct xen_ram *ram, const struct xen_ram_block *block,
+                         uint64_t offset, uint64_t length)
+{
+    uint64_t gfn = block->gfn + (offset >> RAM_PAGE_SHIFT);
+    uint64_t nr = length >> RAM_PAGE_SHIFT;
+
+    (void)depopulate_pages(&ram->populate, gfn, nr, NULL);
+    ram_forget(ram, gfn, nr);
+    ram_unmark_gfns(ram, gfn, nr);
 }
 
 void xen_ram_free(struct xen_ram *ram, struct xen_ram_block *block)
 {
-    uint64_t nr;
+    uint64_t offset, length = 0;
 
     if (!block)
         return;
     ram_notify_removed(ram, block);
-    nr = block->used_length >> RAM_PAGE_SHIFT;
-    if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
+    if (block->flags & XEN_RAM_SPARSE && block->gfn != XEN_RAM_NO_GFN) {
+        for (offset = 0; xen_ram_next_plugged(block, offset, &offset, &length);
+             offset += length)
+            visible_free(ram, block, offset, length);
+    } else if (block->kind == XEN_RAM_VISIBLE && block->gfn != XEN_RAM_NO_GFN) {
         (void)ram_pin_cache(ram, block, ram_span_of(block),
                             (struct ram_span){0});
-        (void)depopulate_pages(&ram->populate, block->gfn, nr, NULL);
-        ram_forget(ram, block->gfn, nr);
-        ram_unmark_gfns(ram, block->gfn, nr);
+        visible_free(ram, block, 0, block->used_length);
     }
     ram_block_delete(ram, block);
 }

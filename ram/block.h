@@ -9,6 +9,7 @@
 #include "ram/dirty.h"
 #include "ram/file.h"
 #include "ram/populate.h"
+#include "ram/sparse.h"
 
 #define RAM_PAGE_SHIFT 12
 #define RAM_ERROR_MAX 384
@@ -25,6 +26,7 @@ struct xen_ram_block {
     void *host;    /* of private and file-backed blocks */
     bool borrowed; /* the memory is the caller's */
     struct ram_file file;
+    struct ram_sparse sparse;
     bool adopted;   /* the pages at gfn are the toolstack's doing */
     bool reapplied; /* and got the type of the block */
     xen_ram_resized_fn *resized;

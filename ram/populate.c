@@ -143,3 +143,24 @@ int depopulate_pages(struct populate *populate, uint64_t gfn, uint64_t nr,
         *done = gone;
     return rc;
 }
+
+static int ask(struct populate *populate, unsigned command, uint64_t *pages)
+{
+    domid_t *domid = (void *)populate->buffer;
+    int rc;
+
+    *domid = (domid_t)populate->domid;
+    rc = xencall2(populate->call, __HYPERVISOR_memory_op, command,
+                  (uintptr_t)domid);
+    if (rc < 0)
+        return errno ? -errno : -EIO;
+    *pages = (unsigned)rc;
+    return 0;
+}
+
+int populate_room(struct populate *populate, uint64_t *used, uint64_t *limit)
+{
+    int rc = ask(populate, XENMEM_current_reservation, used);
+
+    return rc ? rc : ask(populate, XENMEM_maximum_reservation, limit);
+}

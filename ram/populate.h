@@ -32,4 +32,7 @@ int populate_pages(struct populate *populate, uint64_t gfn, uint64_t nr);
 int depopulate_pages(struct populate *populate, uint64_t gfn, uint64_t nr,
                      uint64_t *done);
 
+/* Pages that the guest has, of any kind, and that Xen lets it have. */
+int populate_room(struct populate *populate, uint64_t *used, uint64_t *limit);
+
 #endif

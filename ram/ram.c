@@ -197,6 +197,48 @@ void ram_forget(struct xen_ram *ram, uint64_t gfn, uint64_t nr)
     (void)xen_mapcache_reclaim(ram->cache, 0);
 }
 
+int xen_ram_get_room(struct xen_ram *ram, struct xen_ram_room *room)
+{
+    uint64_t used, limit;
+    int rc;
+
+    if (!ram->cache) {
+        return ram_fail(ram, -ENODEV,
+                        "there is no guest whose memory could be counted: the "
+                        "list needs a map cache");
+    }
+    rc = populate_room(&ram->populate, &used, &limit);
+    if (rc) {
+        return ram_fail(ram, rc,
+                        "Xen does not tell how much memory the guest has: %s",
+                        strerror(-rc));
+    }
+    room->used = used << RAM_PAGE_SHIFT;
+    room->limit = limit << RAM_PAGE_SHIFT;
+    return 0;
+}
+
+static int refused(struct xen_ram *ram, const struct xen_ram_block *block,
+                   uint64_t gfn, uint64_t nr, int rc)
+{
+    uint64_t used, limit;
+
+    if (rc == -ENOSPC && populate_room(&ram->populate, &used, &limit) == 0 &&
+        used <= limit && nr > limit - used) {
+        return ram_fail(ram, rc,
+                        "block '%s': no room for 0x%" PRIx64
+                        " pages at gfn 0x%" PRIx64 ", the guest has 0x%" PRIx64
+                        " of the 0x%" PRIx64 " that Xen lets it have; raise "
+                        "videoram or maxmem of the guest",
+                        block->idstr, nr, gfn, used, limit);
+    }
+    return ram_fail(ram, rc,
+                    "block '%s': Xen does not give 0x%" PRIx64
+                    " pages at gfn 0x%" PRIx64
+                    ": %s; raise videoram or maxmem of the guest",
+                    block->idstr, nr, gfn, strerror(-rc));
+}
+
 int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t first, uint64_t nr)
 {
@@ -204,13 +246,8 @@ int ram_pages_add(struct xen_ram *ram, struct xen_ram_block *block,
     int rc;
 
     rc = populate_pages(&ram->populate, gfn, nr);
-    if (rc) {
-        return ram_fail(ram, rc,
-                        "block '%s': Xen does not give 0x%" PRIx64
-                        " pages at gfn 0x%" PRIx64
-                        ": %s; raise videoram or maxmem of the guest",
-                        block->idstr, nr, gfn, strerror(-rc));
-    }
+    if (rc)
+        return refused(ram, block, gfn, nr, rc);
     ram_arrived(ram, gfn, nr);
     /*
      * Xen scrubs what a dead guest leaves, and not what a living one gives back

@@ -73,7 +73,8 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
     uint64_t nr = block->used_length >> RAM_PAGE_SHIFT, old = block->gfn;
     int rc;
 
-    if (block->kind != XEN_RAM_VISIBLE || old == XEN_RAM_NO_GFN) {
+    if (block->kind != XEN_RAM_VISIBLE || old == XEN_RAM_NO_GFN ||
+        block->flags & XEN_RAM_SPARSE) {
         return ram_fail(ram, -EINVAL, "block '%s' has no pages that could move",
                         block->idstr);
     }

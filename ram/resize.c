@@ -221,6 +221,18 @@ static int take_attributes_back(struct xen_ram *ram,
     return rc;
 }
 
+static int check_home(struct xen_ram *ram, const struct xen_ram_block *block,
+                      uint64_t gfn)
+{
+    if (!(block->flags & XEN_RAM_SPARSE) || gfn == XEN_RAM_NO_GFN ||
+        gfn == block->sparse.home)
+        return 0;
+    return ram_fail(ram, -EINVAL,
+                    "block '%s' is at gfn 0x%" PRIx64 " here and at 0x%" PRIx64
+                    " there, and cannot be moved: give it the same address",
+                    block->idstr, block->sparse.home, gfn);
+}
+
 int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t gfn, uint64_t size)
 {
@@ -249,7 +261,9 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                         "loading",
                         block->idstr, block->gfn);
     }
-    rc = check_size(ram, block, size);
+    rc = check_home(ram, block, gfn);
+    if (rc == 0)
+        rc = check_size(ram, block, size);
     if (rc == 0 && gfn != XEN_RAM_NO_GFN)
         rc = ram_check_gfns(ram, block, block->idstr, gfn, ram_round_up(size));
     if (rc == 0 && size != block->size)
@@ -262,6 +276,8 @@ int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
             ram_notify_abandoned(ram, block, ram_round_up(size));
         return rc;
     }
+    if (block->flags & XEN_RAM_SPARSE)
+        ram_sparse_clear(block);
     if (block->gfn != XEN_RAM_NO_GFN)
         ram_forget(ram, block->gfn, block->used_length >> RAM_PAGE_SHIFT);
     if (gfn != XEN_RAM_NO_GFN)

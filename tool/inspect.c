@@ -49,6 +49,7 @@ static void add_flags(struct json_object *row, unsigned flags)
         {XEN_RAM_RESIZEABLE, "resizeable"},
         {XEN_RAM_ROM, "rom"},
         {XEN_RAM_COPY, "private"},
+        {XEN_RAM_SPARSE, "sparse"},
     };
     char text[64] = "";
 
@@ -75,6 +76,10 @@ static void show_block(const struct xen_migrate_block *block, void *opaque)
     table_add_number(row, "used_length", block->used_length);
     table_add_number(row, "max_length", block->max_length);
     table_add_number(row, "size", block->size);
+    if (block->unit) {
+        table_add_number(row, "unit", block->unit);
+        table_add_number(row, "plugged", block->plugged);
+    }
     if (block->has_sum)
         table_add_number(row, "sum", block->sum);
     add_flags(row, block->flags);

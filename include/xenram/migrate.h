@@ -157,6 +157,7 @@ struct xen_migrate_block {
     unsigned flags;    /* enum xen_ram_flags */
     uint64_t gfn;
     uint64_t used_length, max_length, size; /* bytes */
+    uint64_t unit, plugged;                 /* bytes, of a sparse block */
     bool has_sum;
     uint32_t sum; /* CRC-32 of its size bytes */
 };

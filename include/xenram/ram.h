@@ -69,6 +69,12 @@ enum xen_ram_flags {
     XEN_RAM_WRITEBACK = 1u << 6,
     /* Guest-visible: xen_ram_sync_dirty finds what the guest writes (VRAM). */
     XEN_RAM_TRACKED = 1u << 7,
+    /*
+     * Guest-visible, and no other flag: its memory comes and goes in units, by
+     * xen_ram_plug and xen_ram_unplug; it starts with none.  It stays where its
+     * spec says, and is loaded there only.
+     */
+    XEN_RAM_SPARSE = 1u << 8,
 };
 
 /*
@@ -130,6 +136,8 @@ struct xen_ram_spec {
     uint64_t max_length; /* bytes; 0: used_length.  Rounded up to pages */
     xen_ram_resized_fn *resized; /* may be NULL */
     void *opaque;
+    uint64_t unit; /* bytes, of sparse blocks only: a power of two, whole pages;
+                      size is a multiple of it */
 };
 
 /*
@@ -226,7 +234,8 @@ int xen_ram_resize(struct xen_ram *ram, struct xen_ram_block *block,
 /*
  * Move a guest-visible block to another gfn, its content and type with it (a
  * BAR was programmed).  The old gfns become holes.
- * -EINVAL: not a guest-visible block, or the target leaves the guest's space.
+ * -EINVAL: not a guest-visible block, or a sparse one, or the target leaves the
+ *          guest's space.
  * -EEXIST: another block has pages there.
  * other:   what Xen gave.
  */
@@ -248,6 +257,59 @@ int xen_ram_relocate(struct xen_ram *ram, struct xen_ram_block *block,
 int xen_ram_adopt(struct xen_ram *ram, struct xen_ram_block *block,
                   uint64_t gfn, uint64_t size);
 int xen_ram_reapply(struct xen_ram *ram, struct xen_ram_block *block);
+
+/*
+ * Bring [offset, offset + length) of a sparse block into the guest, zeroed, or
+ * take it away; what the guest or the map cache had there is gone then.  In any
+ * phase but LOADING.  A page that the guest gave away by itself (a balloon) is
+ * unplugged with the rest.
+ * -EINVAL: not a sparse block, not whole units, or none.
+ * -ERANGE: it leaves the block.
+ * -EEXIST: plug: some of it is there.
+ * -ENOENT: unplug: some of it is not there.
+ * -EPERM:  phase LOADING.
+ * -ENOSPC: plug: Xen has no more pages for this guest (xen_ram_get_room), or at
+ *          all.
+ * other:   what Xen gave, -ENOTTY when rights were given up.
+ */
+int xen_ram_plug(struct xen_ram *ram, struct xen_ram_block *block,
+                 uint64_t offset, uint64_t length);
+int xen_ram_unplug(struct xen_ram *ram, struct xen_ram_block *block,
+                   uint64_t offset, uint64_t length);
+
+/* Bytes of a sparse block that are plugged; 0 for the others. */
+uint64_t xen_ram_plugged(const struct xen_ram_block *block);
+/* Bytes of a unit of a sparse block; 0 for the others. */
+uint64_t xen_ram_unit(const struct xen_ram_block *block);
+/* The gfn that the spec of a sparse block gave, in any phase. */
+uint64_t xen_ram_home(const struct xen_ram_block *block);
+
+/*
+ * The first run of plugged units that is not below from: true, and where it
+ * starts (from, if that is plugged) and how long it is; false: none.
+ */
+bool xen_ram_next_plugged(const struct xen_ram_block *block, uint64_t from,
+                          uint64_t *offset, uint64_t *length);
+
+/*
+ * Used by the loader, and taken back by xen_ram_adopt with XEN_RAM_NO_GFN: the
+ * sparse block is home, and these of its units are there, a bit each from the
+ * lowest of the first byte on.  plugged has a bit for each unit, and none else.
+ * -EPERM:  phase is not LOADING.
+ * -EINVAL: not a sparse block.
+ */
+int xen_ram_adopt_plugged(struct xen_ram *ram, struct xen_ram_block *block,
+                          const uint8_t *plugged);
+
+/*
+ * How much memory the guest has, of any kind, and how much Xen lets it have.
+ * -ENODEV: the list has no map cache, and no guest.
+ * other:   what Xen gave.
+ */
+struct xen_ram_room {
+    uint64_t used, limit; /* bytes */
+};
+int xen_ram_get_room(struct xen_ram *ram, struct xen_ram_room *room);
 
 /*
  * The owner's access, which also writes ROMs.

@@ -311,7 +311,7 @@ static void refuse_lengths(void)
         {"guest.low,size=4096", "its length cannot be chosen"},
         {"xenram/vram,size=4096", "no device has memory of that name"},
         {"xenram/boot.rom,size=8388608",
-         "Xen does not give 0x800 pages at gfn 0xfe000"},
+         "no room for 0x800 pages at gfn 0xfe000"},
     };
     const char *kernel = scratch("kernel");
     const char *extra[] = {"-kernel", kernel, "-xenram-block", NULL, NULL};

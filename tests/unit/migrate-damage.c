@@ -158,7 +158,7 @@ static const struct {
      "block rom: kind 4 is unknown"},
     {REC_ROM, REC_KIND, 1, BYTES("\0"), -EBADMSG, "does not go with flags"},
     {REC_ROM, REC_FLAGS, 1, BYTES("\x80"), -ENOTSUP,
-     "block rom: flags 0x80000007, this program knows 0xf"},
+     "block rom: flags 0x80000007, this program knows 0x1f"},
     {REC_ROM, REC_GFN, 8, BYTES("\xff\xff\xff\xff\xff\xff\xff\xff"), -EBADMSG,
      "block rom: gfn 0xffffffffffffffff with 0x2 pages is no place"},
     {REC_ROM, REC_GFN, 8, BYTES("\0\x0f\xff\xff\xff\xff\xff\xff"), -EBADMSG,

@@ -157,17 +157,18 @@ static void kinds_that_live_elsewhere_cannot_be_files(void **state)
         struct xen_ram_spec spec;
         const char *words;
     } cases[] = {
-        {{"ram", XEN_RAM_GUEST, 0, 0, SIZE, 0, NULL, NULL}, "guest's memory"},
-        {{"rom", XEN_RAM_VISIBLE, 0, HOME, SIZE, 0, NULL, NULL},
+        {{"ram", XEN_RAM_GUEST, 0, 0, SIZE, 0, NULL, NULL, 0},
          "guest's memory"},
-        {{"p", XEN_RAM_PRIVATE, 0, XEN_RAM_NO_GFN, SIZE, 0, NULL, NULL},
+        {{"rom", XEN_RAM_VISIBLE, 0, HOME, SIZE, 0, NULL, NULL, 0},
+         "guest's memory"},
+        {{"p", XEN_RAM_PRIVATE, 0, XEN_RAM_NO_GFN, SIZE, 0, NULL, NULL, 0},
          "cannot become"},
-        {{"f", XEN_RAM_FILE, 0, XEN_RAM_NO_GFN, SIZE, 4 * PAGE, NULL, NULL},
+        {{"f", XEN_RAM_FILE, 0, XEN_RAM_NO_GFN, SIZE, 4 * PAGE, NULL, NULL, 0},
          "cannot become 0x4000"},
         {{"f", XEN_RAM_FILE, XEN_RAM_RESIZEABLE, XEN_RAM_NO_GFN, SIZE, 0, NULL,
-          NULL},
+          NULL, 0},
          "flags 0x1"},
-        {{"f", XEN_RAM_FILE, 0, HOME, SIZE, 0, NULL, NULL}, "private"},
+        {{"f", XEN_RAM_FILE, 0, HOME, SIZE, 0, NULL, NULL, 0}, "private"},
     };
     struct xen_ram_spec spec = spec_of("f", 0);
     struct env *env = *state;
