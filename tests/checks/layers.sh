@@ -18,7 +18,7 @@ check() {
             sub(/[">].*/, "", name)
             if (name == "config.h")
                 next
-            if (name ~ /^(xenram|mapcache|ram|migrate|dm|tool|tests)\//) {
+            if (name ~ /^(xenram|mapcache|ram|memdev|migrate|dm|tool|tests)\//) {
                 if (name !~ ("^(" ours ")"))
                     print
             } else if (name ~ /^(xen|xs)[a-z]*\.h$/) {
@@ -36,10 +36,11 @@ check() {
     fi
 }
 
-echo 1..6
+echo 1..7
 check include 'xenram/' 'none'
 check mapcache 'xenram/mapcache\.h|mapcache/' 'xenforeignmemory'
 check ram 'xenram/(mapcache|ram)\.h|ram/' 'xencall|xendevicemodel'
+check memdev 'xenram/memory-device\.h|memdev/' 'none'
 check migrate 'xenram/(ram|migrate)\.h|migrate/' 'none'
 check dm 'xenram/|dm/' \
     'xencall|xendevicemodel|xenevtchn|xenforeignmemory|xengnttab|xenstore|xentoolcore'

@@ -23,7 +23,7 @@ for page in "$srcdir"/docs/man/*.[0-9]; do
     fi
 done
 for header in "$srcdir"/include/xenram/*.h; do
-    page=$srcdir/docs/man/xen_$(basename "$header" .h).3
+    page=$srcdir/docs/man/xen_$(basename "$header" .h | tr - _).3
     verdict "$(basename "$page") names the functions of $(basename "$header")" \
         "$(tr '\n' ' ' <"$header" |
             sed 's|/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/||g' |

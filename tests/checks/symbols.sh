@@ -9,7 +9,7 @@ nm -D --defined-only .libs/libxenram.so |
     awk '$2 == "T" { sub(/@.*/, "", $3); print $3 }' | sort >"$work/exported"
 cat "$srcdir"/include/xenram/*.h | tr '\n' ' ' |
     sed 's|/\*[^*]*\*\+\([^/*][^*]*\*\+\)*/||g' |
-    grep -oE 'xen_(mapcache|ram|migrate)_[a-z0-9_]+\(' | tr -d '(' |
+    grep -oE 'xen_(mapcache|ram|migrate|memory)_[a-z0-9_]+\(' | tr -d '(' |
     grep -v "_fn$" | sort -u >"$work/declared"
 
 echo 1..1
