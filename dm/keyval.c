@@ -98,6 +98,47 @@ int keyval_number(const char *text, uint64_t max, uint64_t *out)
     return 0;
 }
 
+/* Value of a digit, or 16. */
+static unsigned digit_of(char c)
+{
+    if (c >= '0' && c <= '9')
+        return (unsigned)(c - '0');
+    c |= 0x20;
+    return c >= 'a' && c <= 'f' ? (unsigned)(c - 'a') + 10 : 16;
+}
+
+static bool unit_of(const char *suffix, uint64_t *unit)
+{
+    static const char letters[] = "bkmgt";
+    const char *letter;
+
+    if (!*suffix)
+        return true;
+    letter = strchr(letters, suffix[0] | 0x20);
+    if (!letter || suffix[1])
+        return false;
+    *unit = UINT64_C(1) << (10 * (letter - letters));
+    return true;
+}
+
+int keyval_size(const char *text, uint64_t unit, uint64_t max, uint64_t *out)
+{
+    bool hex = text[0] == '0' && (text[1] | 0x20) == 'x';
+    const char *first = hex ? text + 2 : text, *end = first;
+    unsigned base = hex ? 16 : 10;
+    uint64_t number = 0;
+
+    for (; digit_of(*end) < base; end++) {
+        if (number > (UINT64_MAX - digit_of(*end)) / base)
+            return -EINVAL;
+        number = number * base + digit_of(*end);
+    }
+    if (end == first || !unit_of(end, &unit) || number > max / unit)
+        return -EINVAL;
+    *out = number * unit;
+    return 0;
+}
+
 int keyval_bool(const char *text, bool *out)
 {
     static const struct {

@@ -39,6 +39,13 @@ const char *keyvals_unknown(const struct keyvals *keyvals,
 /* Decimal digits only, at most max.  -EINVAL. */
 int keyval_number(const char *text, uint64_t max, uint64_t *out);
 
+/*
+ * A size of at most max bytes: decimal digits, or 0x and hexadecimal ones, in
+ * units of unit bytes; or in those of a letter that follows: B, K, M, G or T,
+ * of either case.  -EINVAL.
+ */
+int keyval_size(const char *text, uint64_t unit, uint64_t max, uint64_t *out);
+
 /* on, yes, true or off, no, false.  -EINVAL. */
 int keyval_bool(const char *text, bool *out);
 

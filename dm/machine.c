@@ -8,11 +8,14 @@
 
 #include "dm/block/disks.h"
 #include "dm/devices.h"
+#include "dm/dimm.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
+#include "dm/memory-region.h"
 #include "dm/pv/qdisk.h"
 #include "dm/xen.h"
 
+#include "xenram/memory-device.h"
 #include "xenram/ram.h"
 
 #define FOUR_GIB (UINT64_C(4) << 30)
@@ -90,6 +93,10 @@ int machine_init(struct machine *machine)
     if (ret == 0)
         ret = add_guest_ram(machine, "guest.high", FOUR_GIB,
                             machine_high_ram(machine));
+    if (ret == 0)
+        ret = memory_region_open(machine);
+    if (ret == 0)
+        ret = dimms_init(machine);
     for (size_t i = 0; i < nr_device_rows && ret == 0; i++)
         if (!device_rows[i].wanted || device_rows[i].wanted(machine->options))
             ret = add_device(machine, &device_rows[i]);
@@ -110,6 +117,9 @@ void machine_fini(struct machine *machine)
         free(device->state);
         *device = (struct device){0};
     }
+    dimms_fini(machine);
+    xen_memory_close(machine->memory);
+    machine->memory = NULL;
 }
 
 void machine_reset(struct machine *machine)

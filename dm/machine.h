@@ -17,12 +17,14 @@
 
 struct bus;
 struct chardev;
+struct dimms;
 struct disks;
 struct ioreq_server;
 struct pci_function;
 struct qdisk;
 struct xen;
 struct xen_mapcache;
+struct xen_memory;
 struct xen_ram;
 struct xen_ram_block;
 struct xen_ram_spec;
@@ -42,6 +44,8 @@ struct machine {
     struct xen *xen;            /* NULL: no guest, for machine_check only */
     struct xen_mapcache *cache; /* NULL as well */
     struct xen_ram *ram;
+    struct xen_memory *memory; /* the memory devices */
+    struct dimms *dimms;
     struct bus *bus;
     struct disks *disks; /* NULL: none, as without a guest */
     struct qdisk *qdisk; /* NULL: no PV disks */

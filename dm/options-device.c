@@ -122,6 +122,9 @@ int parse_device(struct parse *parse)
         return parse_refuse(parse, NULL, "a model was expected");
     if (keyvals_get(&keyvals, "netdev"))
         return add_nic(parse, &keyvals, model);
+    ret = parse_memory_device(parse, &keyvals, model);
+    if (ret != -ENOENT)
+        return ret;
 
     for (size_t i = 0; i < NR_MODELS; i++) {
         if (strncmp(models[i].prefix, model, strlen(models[i].prefix)) != 0)

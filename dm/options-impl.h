@@ -81,6 +81,11 @@ int parse_resolve_drives(struct parse *parse);
 int parse_domid(struct parse *parse);
 int parse_machine(struct parse *parse);
 int parse_memory(struct parse *parse);
+int parse_object(struct parse *parse);
+/* -ENOENT: model is no memory device.  keyvals is the argument of -device. */
+int parse_memory_device(struct parse *parse, const struct keyvals *keyvals,
+                        const char *model);
+int parse_resolve_memory(struct parse *parse);
 int parse_smp(struct parse *parse);
 int parse_boot(struct parse *parse);
 int parse_incoming(struct parse *parse);

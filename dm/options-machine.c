@@ -10,7 +10,6 @@
 
 #define MAX_DOMID 0x7fef       /* xen/xen.h, DOMID_FIRST_RESERVED - 1 */
 #define MAX_VCPUS 128          /* xen/hvm/hvm_info_table.h, HVM_MAX_VCPUS */
-#define MAX_RAM_MB (16u << 20) /* 16 TiB */
 #define MMIO_START 0xf0000000u /* the smallest hole that libxl makes */
 
 int parse_domid(struct parse *parse)
@@ -114,16 +113,6 @@ int parse_machine(struct parse *parse)
     for (unsigned i = 0; i < keyvals.nr && ret == 0; i++)
         ret = set_property(parse, &keyvals.pairs[i]);
     return ret;
-}
-
-int parse_memory(struct parse *parse)
-{
-    if (keyval_number(parse->argument, MAX_RAM_MB, &parse->options->ram_mb) ||
-        parse->options->ram_mb == 0)
-        return parse_refuse(parse, "maxmem, memory",
-                            "a number of MiB from 1 to %u was expected",
-                            MAX_RAM_MB);
-    return 0;
 }
 
 int parse_smp(struct parse *parse)

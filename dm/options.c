@@ -106,7 +106,10 @@ static const struct option {
     {"machine", "TYPE[,...]", parse_machine,
      "xenfv; pc,accel=xen (no platform device); none (probe)", 0},
     {"M", "TYPE[,...]", parse_machine, "same as -machine", 0},
-    {"m", "MIB", parse_memory, "RAM of the guest", 0},
+    {"m", "MIB[,slots=N][,maxmem=SIZE]", parse_memory,
+     "RAM of the guest, and how much it and memory devices may be", 0},
+    {"object", "memory-backend-ram,id=ID,size=SIZE", parse_object,
+     "memory that a memory device is made of", 0},
     {"smp", "N[,maxcpus=MAX]", parse_smp, "vCPUs", 0},
     {"boot", "order=LETTERS", parse_boot, "of a, c, d, n", 0},
     {"kernel", "FILE", parse_kernel, "boot this bzImage", 0},
@@ -121,7 +124,10 @@ static const struct option {
     {"netdev", "tap,id=ID,ifname=NAME", parse_netdev,
      "create the tap; its frames are discarded", 0},
     {"device", "MODEL[,...]", parse_device,
-     "ide-hd, ide-cd; display and NICs: warns", 0},
+     "ide-hd; ide-cd; pc-dimm,memdev=ID[,addr=GPA][,slot=N]; "
+     "virtio-mem-pci,memdev=ID[,requested-size=SIZE][,block-size=SIZE]"
+     "[,memaddr=GPA]; display and NICs: warns",
+     0},
     {"drive", "file=PATH,format=raw,if=ide,index=N[,...]", parse_drive,
      "a disk or CD-ROM", 0},
     {"vnc", "DISPLAY|none", parse_vnc, "warns: no VNC server", 0},
@@ -158,7 +164,6 @@ static const struct option {
     {"spice", "...", NULL, "no display", "spice"},
     {"soundhw", "MODEL", NULL, "no sound card", "soundhw"},
     {"usbdevice", "DEVICE", NULL, "no USB controller", "usbdevice"},
-    {"object", "...", NULL, "no network filters, hence no COLO", "vif"},
     {"cdrom", "FILE", NULL, "use -drive", "disk"},
     {"hda", "FILE", NULL, "use -drive", "disk"},
     {"pflash", "FILE", NULL, "the toolstack loads the firmware", "bios"},
@@ -336,6 +341,8 @@ static int check(struct parse *parse)
         ret = parse_resolve_nics(parse);
     if (ret == 0)
         ret = parse_resolve_drives(parse);
+    if (ret == 0)
+        ret = parse_resolve_memory(parse);
     if (ret == 0 && options->ram_mb == 0) {
         log_error("-m is missing: how many MiB of RAM? (xl.cfg: memory)");
         ret = -EINVAL;

@@ -19,6 +19,10 @@
 #define OPTIONS_MAX_QMP 4
 #define OPTIONS_MAX_BLOCKS 8
 #define OPTIONS_MAX_DRIVES 4
+#define OPTIONS_MAX_DIMMS 16
+#define OPTIONS_MAX_VIRTIO_MEMS 4
+#define OPTIONS_MAX_BACKENDS 24
+#define OPTIONS_ID_MAX 64
 #define OPTIONS_TEXT 16384 /* bytes of all arguments that are taken apart */
 #define OPTIONS_NO_DOMID UINT32_MAX
 
@@ -62,6 +66,35 @@ struct options_block {
     uint64_t size, max;
 };
 
+/* -object memory-backend-ram: how much memory a device is made of. */
+struct options_backend {
+    const char *id; /* at most OPTIONS_ID_MAX bytes */
+    uint64_t size;  /* bytes, whole pages */
+};
+
+/*
+ * Memory devices, each with a backend of its own: -device pc-dimm and
+ * virtio-mem-pci.  Lengths are bytes.
+ */
+struct options_dimm {
+    const char *id; /* NULL: none */
+    const char *memdev;
+    uint64_t size; /* that of the backend */
+    uint64_t addr; /* gpa; 0: anywhere */
+    uint16_t node;
+    int slot; /* -1: any */
+};
+
+struct options_virtio_mem {
+    const char *id; /* NULL: none */
+    const char *memdev;
+    uint64_t size;           /* that of the backend, a multiple of block_size */
+    uint64_t requested_size; /* likewise */
+    uint64_t block_size;     /* a power of two from 1 MiB on */
+    uint64_t addr;           /* gpa; 0: anywhere */
+    uint16_t node;
+};
+
 struct options {
     enum options_action action;
     uint32_t domid;
@@ -73,6 +106,9 @@ struct options {
     const char *boot_order; /* letters of a, c, d, n */
     uint32_t max_vcpus;     /* 1 to 128; a hint, Xen's number counts */
     uint64_t ram_mb;
+    uint64_t maxmem;           /* bytes, of RAM and memory devices; 0: not
+                                  given */
+    unsigned slots;            /* of DIMMs; 0: not given */
     uint64_t max_ram_below_4g; /* bytes; 0: not given */
     bool platform_device;      /* -machine xenfv */
     bool acpi;
@@ -91,6 +127,12 @@ struct options {
     unsigned nr_files;
     struct options_block blocks[OPTIONS_MAX_BLOCKS]; /* -xenram-block */
     unsigned nr_blocks;
+    struct options_backend backends[OPTIONS_MAX_BACKENDS];
+    unsigned nr_backends;
+    struct options_dimm dimms[OPTIONS_MAX_DIMMS];
+    unsigned nr_dimms;
+    struct options_virtio_mem virtio_mems[OPTIONS_MAX_VIRTIO_MEMS];
+    unsigned nr_virtio_mems;
     bool strict; /* -xenram-policy strict */
     bool vmdesc; /* no suppress-vmdesc=on */
     bool debug;  /* -xenram-debug */

@@ -11,6 +11,7 @@
 
 #include "dm/block/disks.h"
 #include "dm/chardev.h"
+#include "dm/dimm.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
 #include "dm/machine.h"
@@ -244,6 +245,8 @@ static int start(struct run *run)
     ret = machine_init(machine);
     if (ret)
         return ret;
+    if (!incoming)
+        dimms_announce(machine, run->xenstore);
     ret = privilege_drop(&run->options, machine->xen);
     if (ret)
         return ret;
