@@ -2,6 +2,7 @@
 #include "config.h"
 #include "dm/pci.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -25,6 +26,7 @@
 #define PCI_COMMAND_INTX_OFF 0x0400
 #define PCI_STATUS 0x06
 #define PCI_STATUS_INTERRUPT 0x0008
+#define PCI_STATUS_CAPABILITIES 0x0010
 #define PCI_STATUS_ERRORS 0xf900 /* cleared by writing ones */
 #define PCI_REVISION 0x08
 #define PCI_CLASS 0x09
@@ -36,6 +38,7 @@
 #define PCI_SUBSYSTEM_VENDOR 0x2c
 #define PCI_SUBSYSTEM 0x2e
 #define PCI_ROM_ADDRESS 0x30
+#define PCI_CAPABILITY_POINTER 0x34
 #define PCI_INTERRUPT_LINE 0x3c
 #define PCI_INTERRUPT_PIN 0x3d
 #define PCI_HEADER_END 0x40
@@ -290,6 +293,28 @@ void pci_function_init(struct pci_function *function, const char *name,
     function->write_mask[PCI_INTERRUPT_LINE] = 0xff;
 }
 
+unsigned pci_add_capability(struct pci_function *function, const void *bytes,
+                            unsigned len)
+{
+    uint8_t *last = &function->config[PCI_CAPABILITY_POINTER];
+    unsigned offset = PCI_CAPABILITIES + function->capabilities_len;
+
+    /* Each begins at a multiple of four. */
+    assert(len >= 2 && len <= PCI_MAX_CAPABILITIES - 3);
+    assert(function->capabilities_len <= PCI_MAX_CAPABILITIES - 3 - len);
+    while (*last)
+        last = &function->config[*last + 1u];
+    *last = (uint8_t)offset;
+    memcpy(function->config + offset, bytes, len);
+    function->config[offset + 1] = 0;
+    function->config[PCI_STATUS] |= PCI_STATUS_CAPABILITIES;
+
+    function->capabilities_len += (len + 3) & ~3u;
+    memcpy(function->capabilities, function->config + PCI_CAPABILITIES,
+           function->capabilities_len);
+    return offset;
+}
+
 static void init_bar_register(struct pci_function *function, unsigned nr)
 {
     struct pci_bar *bar = &function->bars[nr];
@@ -357,7 +382,9 @@ void pci_remove(struct pci_function *function)
 
 void pci_reset(struct pci_function *function)
 {
-    for (unsigned i = 0; i < PCI_HEADER_END; i++) {
+    unsigned end = PCI_HEADER_END + function->capabilities_len;
+
+    for (unsigned i = 0; i < end; i++) {
         function->config[i] &=
             (uint8_t) ~(function->write_mask[i] | function->clear_mask[i]);
     }
@@ -386,11 +413,13 @@ static bool config_range_is_sane(unsigned offset, unsigned size)
 uint32_t pci_config_read(struct machine *machine, uint8_t devfn,
                          unsigned offset, unsigned size)
 {
-    const struct pci_function *function = machine->pci[devfn];
+    struct pci_function *function = machine->pci[devfn];
     uint32_t value = 0;
 
     if (!function || !function->present || !config_range_is_sane(offset, size))
         return UINT32_MAX;
+    if (function->reading)
+        function->reading(function, offset, size);
     for (unsigned i = 0; i < size; i++)
         value |= (uint32_t)function->config[offset + i] << 8 * i;
     return value;
@@ -453,6 +482,26 @@ static int check_bars(const struct pci_function *staged, char *text,
     return 0;
 }
 
+/* Drivers look for registers where capabilities say. */
+static int check_capabilities(const struct pci_function *staged, char *text,
+                              size_t size)
+{
+    for (unsigned i = 0; i < staged->capabilities_len; i++) {
+        unsigned at = PCI_CAPABILITIES + i;
+        uint8_t differs = staged->config[at] ^ staged->capabilities[i];
+
+        differs &= (uint8_t) ~(staged->write_mask[at] | staged->clear_mask[at]);
+        if (differs == 0)
+            continue;
+        snprintf(text, size,
+                 "%s: byte %#x of its configuration is %#x in the state, here "
+                 "%#x: restore with the same devices",
+                 staged->name, at, staged->config[at], staged->capabilities[i]);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int check_function(const void *opaque, char *text, size_t size)
 {
     const struct pci_function *staged = opaque;
@@ -473,6 +522,8 @@ static int check_function(const void *opaque, char *text, size_t size)
                  staged->ids.device, staged->ids.class_code);
         return -EINVAL;
     }
+    if (check_capabilities(staged, text, size))
+        return -EINVAL;
     return check_bars(staged, text, size);
 }
 

@@ -20,6 +20,8 @@ struct xen_ram_block;
 #define PCI_DEVFN(dev, fn) ((uint8_t)((dev) << 3 | (fn)))
 #define PCI_NR_BARS 7 /* 0 to 5, and the expansion ROM */
 #define PCI_ROM_BAR 6
+#define PCI_CAPABILITIES 0x40 /* offset of the first */
+#define PCI_MAX_CAPABILITIES 192
 
 enum pci_bar_kind {
     PCI_BAR_NONE,
@@ -61,7 +63,13 @@ struct pci_function {
     uint8_t clear_mask[256]; /* bits that writing 1 clears */
     struct pci_bar bars[PCI_NR_BARS];
     bool intx; /* level of its pin */
+    /* As they were added; what of them is read-only is never otherwise. */
+    uint8_t capabilities[PCI_MAX_CAPABILITIES];
+    unsigned capabilities_len;
 
+    /* Before a read of [offset, offset + size).  May be NULL. */
+    void (*reading)(struct pci_function *function, unsigned offset,
+                    unsigned size);
     /* After a write that changed [offset, offset + size).  May be NULL. */
     void (*written)(struct pci_function *function, unsigned offset,
                     unsigned size);
@@ -79,6 +87,14 @@ extern const struct xen_migrate_state pci_function_saved;
 /* Set header fields and the standard masks; BARs are the caller's. */
 void pci_function_init(struct pci_function *function, const char *name,
                        uint8_t devfn, const struct pci_ids *ids);
+
+/*
+ * Append a capability of len bytes to the list; its first byte is its id, the
+ * second is filled in.  Returns its offset.  All of it is read-only until the
+ * caller says otherwise in write_mask.
+ */
+unsigned pci_add_capability(struct pci_function *function, const void *bytes,
+                            unsigned len);
 
 /* Put the function on the bus and claim it.  -EEXIST; or what Xen gave. */
 int pci_add(struct machine *machine, struct pci_function *function);

@@ -205,6 +205,12 @@ int xen_pci_link(struct xen *xen, unsigned link, unsigned isa_irq)
         xen->dmod, xen->domid, (uint8_t)link, (uint8_t)isa_irq));
 }
 
+int xen_msi(struct xen *xen, uint64_t address, uint32_t data)
+{
+    return result(
+        xendevicemodel_inject_msi(xen->dmod, xen->domid, address, data));
+}
+
 int xen_set_ram_read_only(struct xen *xen, uint64_t first_gfn, uint32_t nr,
                           bool read_only)
 {

@@ -55,6 +55,12 @@ int xen_pci_intx(struct xen *xen, uint8_t devfn, unsigned pin, bool level);
 /* link 0 to 3; isa_irq 0 disables */
 int xen_pci_link(struct xen *xen, unsigned link, unsigned isa_irq);
 
+/*
+ * The interrupt message that a device writes.  Vector 0 is an event channel of
+ * the guest's, the number of its pirq in the address: Xen, hvm_inject_msi.
+ */
+int xen_msi(struct xen *xen, uint64_t address, uint32_t data);
+
 int xen_set_ram_read_only(struct xen *xen, uint64_t first_gfn, uint32_t nr,
                           bool read_only);
 

@@ -292,6 +292,17 @@ int xen_pci_link(struct xen *xen, unsigned link, unsigned isa_irq)
     return 0;
 }
 
+int xen_msi(struct xen *xen, uint64_t address, uint32_t data)
+{
+    (void)xen;
+    if (board.fail_msi)
+        return board.fail_msi;
+    board.msis++;
+    board.msi_address = address;
+    board.msi_data = data;
+    return 0;
+}
+
 int xen_set_ram_read_only(struct xen *xen, uint64_t first_gfn, uint32_t nr,
                           bool read_only)
 {

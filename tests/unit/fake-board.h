@@ -34,9 +34,12 @@ struct board {
     uint64_t rom_first_gfn;
     uint32_t rom_nr;
     unsigned reboots, poweroffs, sleeps;
+    unsigned msis; /* the last one: */
+    uint64_t msi_address;
+    uint32_t msi_data;
 
-    int fail_claim, fail_claim_pci, fail_relocate, fail_rom_lock, fail_sleep,
-        fail_alloc;
+    int fail_msi, fail_claim, fail_claim_pci, fail_relocate, fail_rom_lock,
+        fail_sleep, fail_alloc;
 
     struct xen_ram_block block; /* the only one, of private memory */
     uint8_t memory[4096];
