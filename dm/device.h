@@ -60,7 +60,8 @@ extern const struct device_ops device_piix4_pm;
 extern const struct device_ops device_cmos;
 extern const struct device_ops device_i8042;
 extern const struct device_ops device_port92;
-extern const struct device_ops device_serial; /* instance: port number */
+extern const struct device_ops device_serial;     /* instance: port number */
+extern const struct device_ops device_virtio_mem; /* instance: of options */
 extern const struct device_ops device_xen_platform;
 extern const struct device_ops device_boot_rom;
 

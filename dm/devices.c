@@ -33,6 +33,26 @@ static bool wants_serial1(const struct options *options)
     return options->serials[1] != NULL;
 }
 
+static bool wants_virtio_mem0(const struct options *options)
+{
+    return options->nr_virtio_mems > 0;
+}
+
+static bool wants_virtio_mem1(const struct options *options)
+{
+    return options->nr_virtio_mems > 1;
+}
+
+static bool wants_virtio_mem2(const struct options *options)
+{
+    return options->nr_virtio_mems > 2;
+}
+
+static bool wants_virtio_mem3(const struct options *options)
+{
+    return options->nr_virtio_mems > 3;
+}
+
 const struct device_row device_rows[] = {
     {&device_i440fx, 0, NULL},
     {&device_piix3, 0, NULL},
@@ -45,6 +65,10 @@ const struct device_row device_rows[] = {
     {&device_serial, 1, wants_serial1},
     {&device_xen_platform, 0, wants_platform},
     {&device_boot_rom, 0, wants_kernel},
+    {&device_virtio_mem, 0, wants_virtio_mem0},
+    {&device_virtio_mem, 1, wants_virtio_mem1},
+    {&device_virtio_mem, 2, wants_virtio_mem2},
+    {&device_virtio_mem, 3, wants_virtio_mem3},
 };
 
 const size_t nr_device_rows = sizeof(device_rows) / sizeof(device_rows[0]);

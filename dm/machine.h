@@ -57,6 +57,7 @@ struct machine {
     unsigned nr_vcpus;
     enum machine_status status;
     uint32_t isa_sources[MACHINE_ISA_LINES]; /* a bit a device holding it up */
+    bool saving;  /* live: what is in the guest's p2m has to stay there */
     bool loading; /* devices init for a state that will be loaded */
 };
 

@@ -109,10 +109,12 @@ static struct json_object *system_reset(struct qmp_call *call,
 static struct json_object *set_dirty_log(struct qmp_call *call,
                                          struct qmp_error *error)
 {
-    struct xen_ram *ram = call->context->machine->ram;
+    struct machine *machine = call->context->machine;
+    bool enable = qmp_bool(call, "enable", false);
 
-    if (xen_ram_log_dirty(ram, qmp_bool(call, "enable", false)))
-        return qmp_fail(error, QMP_GENERIC, "%s", xen_ram_error(ram));
+    if (xen_ram_log_dirty(machine->ram, enable))
+        return qmp_fail(error, QMP_GENERIC, "%s", xen_ram_error(machine->ram));
+    machine->saving = enable;
     return json_object_new_object();
 }
 
