@@ -8,9 +8,11 @@
 #include <unistd.h>
 
 #include "dm/chardev.h"
+#include "dm/virtio-mem.h"
 #include "dm/xen.h"
 
 #include "xenram/mapcache.h"
+#include "xenram/memory-device.h"
 #include "xenram/ram.h"
 
 struct fake_machine fake;
@@ -89,6 +91,37 @@ void machine_reboot(struct machine *machine)
 {
     (void)machine;
     fake.reboots++;
+}
+
+struct device *virtio_mem_find(struct machine *machine, const char *id)
+{
+    return strcmp(id, "vm0") == 0 ? &machine->devices[0] : NULL;
+}
+
+void virtio_mem_info(const struct device *device, struct xen_memory_info *info)
+{
+    (void)device;
+    *info = (struct xen_memory_info){
+        .id = "vm0",
+        .memdev = "m0",
+        .addr = UINT64_C(5) << 30,
+        .size = 2 << 20,
+        .max_size = 64 << 20,
+        .requested_size = fake.requested,
+        .block_size = 2 << 20,
+        .node = 1,
+    };
+}
+
+int virtio_mem_request(struct device *device, uint64_t bytes, char *text,
+                       size_t size)
+{
+    (void)device;
+    snprintf(text, size, "the fake takes no odd sizes");
+    if (bytes % 2)
+        return -EINVAL;
+    fake.requested = bytes;
+    return 0;
 }
 
 int xen_wake(struct xen *xen)

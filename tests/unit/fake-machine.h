@@ -14,8 +14,9 @@ struct fake_machine {
     unsigned conts, stops, saves, wakes, reboots, dirty_on, dirty_off;
     int stop_fails, save_fails, wake_fails, log_fails; /* -errno to return */
     bool saved_live;
-    size_t save_bytes; /* what a save writes */
-    uint64_t misses;   /* of the map cache */
+    size_t save_bytes;  /* what a save writes */
+    uint64_t misses;    /* of the map cache */
+    uint64_t requested; /* of the virtio-mem device vm0; odd is refused */
 };
 
 /* One machine at a time; it belongs to the caller's test. */

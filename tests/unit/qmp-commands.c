@@ -193,6 +193,60 @@ static void each_pci_function_has_a_qdev_id(void **state)
     client_hang_up(client);
 }
 
+#define GET(path, property)                                                    \
+    "{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"" path                 \
+    "\",\"property\":\"" property "\"}}"
+#define SET(path, property, value)                                             \
+    "{\"execute\":\"qom-set\",\"arguments\":{\"path\":\"" path                 \
+    "\",\"property\":\"" property "\",\"value\":" value "}}"
+#define VM0 "/machine/peripheral/vm0"
+
+static void the_size_of_a_virtio_mem_device_can_be_asked_for(void **state)
+{
+    static const struct {
+        const char *ask, *answer;
+    } rows[] = {
+        {SET(VM0, "requested-size", "67108864"), "{\"return\":{}}"},
+        {GET(VM0, "requested-size"), "{\"return\":67108864}"},
+        {SET("vm0", "requested-size", "0"), "{\"return\":{}}"},
+        {GET("vm0", "requested-size"), "{\"return\":0}"},
+        {GET("vm0", "size"), "{\"return\":2097152}"},
+        {GET("vm0", "block-size"), "{\"return\":2097152}"},
+        {GET("vm0", "memaddr"), "{\"return\":5368709120}"},
+        {GET("vm0", "node"), "{\"return\":1}"},
+    };
+    struct client *client =
+        client_log_in(*state, ((struct fixture *)*state)->path);
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        assert_string_equal(client_ask(client, rows[i].ask), rows[i].answer);
+    client_hang_up(client);
+}
+
+/* From then on the guest's memory has to stay where it is. */
+static void a_live_save_is_known_to_the_machine(void **state)
+{
+    static const char *const log[] = {
+        "{\"execute\":\"xen-set-global-dirty-log\",\"arguments\":"
+        "{\"enable\":false}}",
+        "{\"execute\":\"xen-set-global-dirty-log\",\"arguments\":"
+        "{\"enable\":true}}",
+    };
+    struct client *client =
+        client_log_in(*state, ((struct fixture *)*state)->path);
+
+    assert_false(fake.machine.saving);
+    client_ask(client, log[1]);
+    assert_true(fake.machine.saving);
+    fake.log_fails = -EIO;
+    client_ask(client, log[0]);
+    assert_true(fake.machine.saving);
+    fake.log_fails = 0;
+    client_ask(client, log[0]);
+    assert_false(fake.machine.saving);
+    client_hang_up(client);
+}
+
 static void refusals_have_a_class_and_advice(void **state)
 {
     static const struct {
@@ -208,6 +262,26 @@ static void refusals_have_a_class_and_advice(void **state)
          "DeviceNotFound", "pci-pt-00_01.0"},
         {"\"eject\",\"arguments\":{\"id\":\"ide-5632\"}", "DeviceNotFound",
          "ide-5632"},
+        {"\"qom-get\",\"arguments\":{\"path\":\"/machine/peripheral/x\","
+         "\"property\":\"size\"}",
+         "DeviceNotFound", "/machine/peripheral/x"},
+        {"\"qom-get\",\"arguments\":{\"path\":\"vm0\",\"property\":\"x\"}",
+         "GenericError", "vm0 has no property x"},
+        {"\"qom-set\",\"arguments\":{\"path\":\"vm1\",\"property\":"
+         "\"requested-size\",\"value\":0}",
+         "DeviceNotFound", "vm1"},
+        {"\"qom-set\",\"arguments\":{\"path\":\"vm0\",\"property\":\"size\","
+         "\"value\":0}",
+         "GenericError", "only requested-size"},
+        {"\"qom-set\",\"arguments\":{\"path\":\"vm0\",\"property\":"
+         "\"requested-size\",\"value\":-2}",
+         "GenericError", "negative"},
+        {"\"qom-set\",\"arguments\":{\"path\":\"vm0\",\"property\":"
+         "\"requested-size\",\"value\":3}",
+         "GenericError", "no odd sizes"},
+        {"\"qom-set\",\"arguments\":{\"path\":\"vm0\",\"property\":"
+         "\"requested-size\",\"value\":\"64M\"}",
+         "GenericError", "type int"},
         {"\"cpu-add\",\"arguments\":{\"id\":1}", "GenericError", "maxvcpus"},
         {"\"xen-load-devices-state\",\"arguments\":{\"filename\":\"/x\"}",
          "GenericError", "COLO"},
@@ -470,6 +544,8 @@ int main(void)
         TEST_STARTED(older_and_longer_answers_have_what_libxl_reads),
         TEST_STARTED(the_counters_of_the_map_cache_are_live),
         TEST_STARTED(each_pci_function_has_a_qdev_id),
+        TEST_STARTED(the_size_of_a_virtio_mem_device_can_be_asked_for),
+        TEST_STARTED(a_live_save_is_known_to_the_machine),
         TEST_STARTED(refusals_have_a_class_and_advice),
         TEST_STARTED(failures_of_the_machine_reach_the_client),
         TEST_STARTED(a_state_goes_to_the_descriptor_that_came_along),
