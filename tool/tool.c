@@ -9,12 +9,22 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "tool/plug.h"
 #include "tool/savefile.h"
 #include "tool/source.h"
+
+/* Where libxl puts the one that xentop reads; its own it uses itself. */
+#define QMP_SOCKETS "/var/run/xen/qmp-libxenstat-"
+#define DOMID_MAX 0x7fef /* Xen, public/xen.h: below DOMID_FIRST_RESERVED */
+
+/* Seconds. */
+#define PATIENCE 30
+#define PATIENCE_MAX 86400
 
 static const char usage[] =
     "usage: xenram inspect [--json] FILE\n"
     "       xenram check [--json] FILE [option of xenram-dm]...\n"
+    "       xenram plug [--wait SECONDS] [--qmp SOCKET] DOMID SIZE\n"
     "       xenram --help | --version\n"
     "\n"
     "FILE is what xl save wrote, or the state of a device model; - is the\n"
@@ -24,8 +34,11 @@ static const char usage[] =
     "check    says whether this version of xenram-dm would restore it, block\n"
     "         by block; without options, with those that xl would give it\n"
     "\n"
+    "plug     gives a running guest SIZE of its virtio-mem devices beside its\n"
+    "         RAM, in all, or takes memory back; MiB, or with b, k, m, g or t\n"
+    "\n"
     "The exit status is 0 when the file is whole and, for check, would be\n"
-    "restored, else 1.\n";
+    "restored; for plug when the guest has followed; else 1.\n";
 
 int tool_read(int fd, struct savefile *out, char *error)
 {
@@ -82,6 +95,68 @@ static int run(bool check, int argc, char **argv)
     return ret;
 }
 
+/* As xl reads sizes. */
+static int read_size(const char *text, uint64_t *bytes)
+{
+    static const char units[] = "bkmgt";
+    unsigned shift = 20;
+    const char *unit;
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    errno = 0;
+    *bytes = strtoull(text, &end, 10);
+    if (*end) {
+        unit = strchr(units, *end | 0x20);
+        if (!unit || end[1])
+            return -EINVAL;
+        shift = 10 * (unsigned)(unit - units);
+    }
+    if (errno || *bytes > (uint64_t)INT64_MAX >> shift)
+        return -ERANGE;
+    *bytes <<= shift;
+    return 0;
+}
+
+static int read_number(const char *text, unsigned long max, unsigned long *out)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    errno = 0;
+    *out = strtoul(text, &end, 10);
+    return *end || errno || *out > max ? -EINVAL : 0;
+}
+
+/* argv: what follows the command. */
+static int run_plug(int argc, char **argv)
+{
+    unsigned long patience = PATIENCE, domid;
+    const char *qmp = NULL;
+    char path[64];
+    uint64_t bytes;
+
+    for (; argc > 1 && strncmp(argv[0], "--", 2) == 0; argc -= 2, argv += 2) {
+        if (strcmp(argv[0], "--qmp") == 0) {
+            qmp = argv[1];
+        } else if (strcmp(argv[0], "--wait") != 0 ||
+                   read_number(argv[1], PATIENCE_MAX, &patience)) {
+            tool_error(NULL, "%s %s is not an option of plug", argv[0],
+                       argv[1]);
+            return refuse_usage();
+        }
+    }
+    if (argc != 2 || read_number(argv[0], DOMID_MAX, &domid) ||
+        read_size(argv[1], &bytes)) {
+        tool_error(NULL, "plug takes the number of a domain and a size");
+        return refuse_usage();
+    }
+    snprintf(path, sizeof(path), QMP_SOCKETS "%lu", domid);
+    return plug_guest(argv[0], qmp ? qmp : path, bytes, (unsigned)patience);
+}
+
 int tool_main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "";
@@ -89,12 +164,14 @@ int tool_main(int argc, char **argv)
 
     if (strcmp(command, "inspect") == 0 || strcmp(command, "check") == 0)
         ret = run(command[0] == 'c', argc - 2, argv + 2);
+    else if (strcmp(command, "plug") == 0)
+        ret = run_plug(argc - 2, argv + 2);
     else if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0)
         fputs(usage, stdout);
     else if (strcmp(command, "--version") == 0)
         printf("xenram %s\n", PACKAGE_VERSION);
     else {
-        tool_error(NULL, "inspect or check, not '%s'", command);
+        tool_error(NULL, "inspect, check or plug, not '%s'", command);
         ret = refuse_usage();
     }
 

@@ -229,8 +229,8 @@ static void call_wrongly(void)
         int status;
         const char *text;
     } cases[] = {
-        {{"xenram"}, 1, "inspect or check, not ''"},
-        {{"xenram", "load", "x"}, 1, "inspect or check, not 'load'"},
+        {{"xenram"}, 1, "inspect, check or plug, not ''"},
+        {{"xenram", "load", "x"}, 1, "inspect, check or plug, not 'load'"},
         {{"xenram", "--help"}, 0, "usage: xenram inspect"},
         {{"xenram", "--version"}, 0, "xenram " PACKAGE_VERSION},
         {{"xenram", "inspect"}, 1, "inspect takes one file"},
