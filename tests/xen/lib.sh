@@ -228,6 +228,56 @@ balloon() {
 	note "the balloon of $1 left it $balloon_kb kB"
 }
 
+# virtio_mem NR SIZE: options of a device of that size.
+virtio_mem() {
+	echo "\"-object\",\"memory-backend-ram,id=m$1,size=$2\",\"-device\",\"virtio-mem-pci,id=vm$1,memdev=m$1\""
+}
+
+# virtio_mem_guest NAME OPTIONS [PARAMETER]: the xl.cfg of a guest with 128 MB
+# of RAM and room for 256 more. Its balloon driver keeps virtio-mem's from
+# working; and Linux 6.1 does not let itself be suspended while it has
+# virtio-mem's: there it goes without Xen's drivers altogether.
+virtio_mem_guest() {
+	alone=initcall_blacklist=balloon_init
+	[ "$XEN" != 4.17 ] || alone=xen_nopv
+	guest_config "$1" memory=384 videoram=256 \
+		"cmdline=\"console=ttyS0 quiet mitigations=off pci=noearly $alone memhp_default_state=online_movable ${3:-}\"" \
+		"device_model_args_hvm=[$2]"
+}
+
+# virtio_mem_begin NAME: what it has before anything is plugged; where its first
+# device is in $base.
+virtio_mem_begin() {
+	mem_before=$(guest_ask "$1" mem '^guest: mem [0-9]' 60) || exit 1
+	pages_before=$(pages_of "$1")
+	base=$(($(sed -n 's/.*memory device.* at \(0x[0-9a-f]*\).*/\1/p' "$(dm_log "$1")" | head -n 1)))
+}
+
+virtio_mem_drivers() {
+	guest_ask "$1" drivers '^guest: drivers loaded' 60 >/dev/null
+}
+
+# has_memory NAME MB: Linux and Xen both count that much beside the RAM.
+has_memory() {
+	mem=$(guest_ask "$1" mem '^guest: mem [0-9]' 60) || exit 1
+	pages=$(pages_of "$1")
+	note "$1 has $((mem - mem_before)) kB and $((pages - pages_before)) pages more"
+	[ "$mem" = $((mem_before + $2 * 1024)) ] &&
+		[ "$pages" = $((pages_before + $2 * 256)) ]
+}
+
+# plugged NAME MB
+plugged() {
+	must "$1 does not have $2 MB of its devices" within 20 has_memory "$1" "$2"
+}
+
+# plug NAME MB: gives it that much beside its RAM.
+plug() {
+	note "plug $1 $2"
+	must "$1 did not follow to $2 MB" xenram plug "$(domid "$1")" "$2"
+	plugged "$1" "$2"
+}
+
 # stamp GUEST ROUND NR: the guest writes NR pages that walker_finds finds.
 stamp() { guest_ask "$1" "stamp $2 $3" '^guest: stamped' 120 >/dev/null; }
 

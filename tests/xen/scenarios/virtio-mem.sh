@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 700
+# not-qemu: it has no memory devices on Xen
+# A guest grows and shrinks in steps while it works, and takes what it has been
+# given through a save: its kernel's count and Xen's follow to the page, memory
+# that it gave back is absent, and more than its head-room is refused.
+. /xt/lib.sh
+
+virtio_mem_guest vm "\"-m\",\"128,maxmem=1G\",$(virtio_mem 0 384M)"
+guest_create vm
+wait_up vm
+virtio_mem_begin vm
+peek=$(guest_ask vm "peek $((base + 0x200000))" '^guest: peek' 60)
+[ "$peek" = 0xFFFFFFFF ] || fail "what was never plugged reads as $peek"
+virtio_mem_drivers vm
+plugged vm 0
+
+# Memory that is used for data as it comes.
+plug vm 128
+fill_memory vm
+busy_start vm
+for mb in 256 192 254 128; do plug vm $mb; done
+busy_end vm
+same_memory vm
+
+note "beyond what Xen gives the guest"
+must_fail "a guest has more than it may" \
+	xenram plug --wait 5 "$(domid vm)" 384 2>"$guests/answer"
+note "$(cat "$guests/answer")"
+grep -q 'of 384 MiB and nothing came of it' "$guests/answer" ||
+	fail "xenram plug says $(cat "$guests/answer")"
+grep -q 'raise videoram or maxmem' "$(dm_log vm)" ||
+	fail "the device model's log has no advice"
+must_fail "a device gives more than it has" \
+	xenram plug "$(domid vm)" 386 2>"$guests/answer"
+plug vm 192
+
+save_and_restore vm
+plugged vm 192
+same_memory vm
+plug vm 256
+plug vm 64
+plug vm 0
