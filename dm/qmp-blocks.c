@@ -4,19 +4,20 @@
 #include "dm/block-names.h"
 #include "dm/machine.h"
 #include "dm/qmp-commands.h"
+#include "dm/qmp-json.h"
 
 #include "xenram/ram.h"
 
 static void put_number(struct json_object *object, const char *key,
                        uint64_t value)
 {
-    json_object_object_add(object, key, json_object_new_int64((int64_t)value));
+    qmp_put(object, key, json_object_new_int64((int64_t)value));
 }
 
 static void put_string(struct json_object *object, const char *key,
                        const char *value)
 {
-    json_object_object_add(object, key, json_object_new_string(value));
+    qmp_put(object, key, json_object_new_string(value));
 }
 
 static struct json_object *describe(const struct xen_ram_block *block)
@@ -37,8 +38,8 @@ static struct json_object *describe(const struct xen_ram_block *block)
         put_string(item, "file", xen_ram_path(block));
     for (const struct block_attribute *a = block_attributes; a->flag; a++)
         if (flags & a->flag)
-            json_object_array_add(list, json_object_new_string(a->name));
-    json_object_object_add(item, "attributes", list);
+            qmp_add(list, json_object_new_string(a->name));
+    qmp_put(item, "attributes", list);
     return item;
 }
 
@@ -51,6 +52,6 @@ struct json_object *qmp_query_xenram_blocks(struct qmp_call *call,
 
     (void)error;
     while ((block = xen_ram_next(machine->ram, block)))
-        json_object_array_add(list, describe(block));
+        qmp_add(list, describe(block));
     return list;
 }

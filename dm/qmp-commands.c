@@ -12,6 +12,7 @@
 
 #include "dm/log.h"
 #include "dm/machine.h"
+#include "dm/qmp-json.h"
 #include "dm/qmp.h"
 #include "dm/xen.h"
 
@@ -163,8 +164,8 @@ static struct json_object *add_fd(struct qmp_call *call,
                         strerror(-ret));
     *call->fd = -1;
     result = json_object_new_object();
-    json_object_object_add(result, "fdset-id", json_object_new_int64(set));
-    json_object_object_add(result, "fd", json_object_new_int(fd));
+    qmp_put(result, "fdset-id", json_object_new_int64(set));
+    qmp_put(result, "fd", json_object_new_int(fd));
     return result;
 }
 
@@ -317,9 +318,8 @@ static struct json_object *query_commands(struct qmp_call *call,
     for (size_t i = 0; i < NR_COMMANDS; i++) {
         struct json_object *item = json_object_new_object();
 
-        json_object_object_add(item, "name",
-                               json_object_new_string(commands[i].name));
-        json_object_array_add(list, item);
+        qmp_put(item, "name", json_object_new_string(commands[i].name));
+        qmp_add(list, item);
     }
     return list;
 }

@@ -8,27 +8,22 @@
 #include "dm/mapcache-counters.h"
 #include "dm/pci.h"
 #include "dm/qmp-commands.h"
-
-static void put(struct json_object *object, const char *key,
-                struct json_object *value)
-{
-    json_object_object_add(object, key, value);
-}
+#include "dm/qmp-json.h"
 
 static void put_string(struct json_object *object, const char *key,
                        const char *value)
 {
-    put(object, key, json_object_new_string(value));
+    qmp_put(object, key, json_object_new_string(value));
 }
 
 static void put_int(struct json_object *object, const char *key, int64_t value)
 {
-    put(object, key, json_object_new_int64(value));
+    qmp_put(object, key, json_object_new_int64(value));
 }
 
 static void put_bool(struct json_object *object, const char *key, bool value)
 {
-    put(object, key, json_object_new_boolean(value));
+    qmp_put(object, key, json_object_new_boolean(value));
 }
 
 struct json_object *qmp_version(void)
@@ -39,7 +34,7 @@ struct json_object *qmp_version(void)
     put_int(qemu, "major", QMP_VERSION_MAJOR);
     put_int(qemu, "minor", QMP_VERSION_MINOR);
     put_int(qemu, "micro", QMP_VERSION_MICRO);
-    put(version, "qemu", qemu);
+    qmp_put(version, "qemu", qemu);
     put_string(version, "package", "xenram " PACKAGE_VERSION);
     return version;
 }
@@ -90,7 +85,7 @@ struct json_object *qmp_query_chardev(struct qmp_call *call,
         put_string(item, "label", chardev_label(machine->serials[i]));
         put_string(item, "filename", chardev_filename(machine->serials[i]));
         put_bool(item, "frontend-open", true);
-        json_object_array_add(list, item);
+        qmp_add(list, item);
     }
     return list;
 }
@@ -170,11 +165,11 @@ struct json_object *qmp_query_options(struct qmp_call *call,
 
         put_string(parameter, "name", parameters[i]);
         put_string(parameter, "type", "string");
-        json_object_array_add(names, parameter);
+        qmp_add(names, parameter);
     }
     put_string(option, "option", "run-with");
-    put(option, "parameters", names);
-    json_object_array_add(list, option);
+    qmp_put(option, "parameters", names);
+    qmp_add(list, option);
     return list;
 }
 
@@ -193,7 +188,7 @@ struct json_object *qmp_query_cpus(struct qmp_call *call,
         put_bool(item, "halted", false);
         put_int(item, "thread_id", 0);
         put_string(item, "arch", "x86");
-        json_object_array_add(list, item);
+        qmp_add(list, item);
     }
     return list;
 }
@@ -214,7 +209,7 @@ struct json_object *qmp_query_cpus_fast(struct qmp_call *call,
         put_int(item, "cpu-index", i);
         put_int(item, "thread-id", 0);
         put_string(item, "target", "x86_64");
-        json_object_array_add(list, item);
+        qmp_add(list, item);
     }
     return list;
 }
@@ -234,15 +229,15 @@ struct json_object *qmp_query_hotpluggable_cpus(struct qmp_call *call,
         put_int(place, "thread-id", 0);
         put_string(item, "type", "xen-vcpu");
         put_int(item, "vcpus-count", 1);
-        put(item, "props", place);
-        json_object_array_add(list, item);
+        qmp_put(item, "props", place);
+        qmp_add(list, item);
     }
     return list;
 }
 
 static void put_counter(void *opaque, const char *name, uint64_t value)
 {
-    put(opaque, name, json_object_new_uint64(value));
+    qmp_put(opaque, name, json_object_new_uint64(value));
 }
 
 struct json_object *qmp_query_mapcache(struct qmp_call *call,
@@ -270,10 +265,10 @@ static struct json_object *describe_fdset(const struct qmp_fdset_entry *entries,
         put_int(fd, "fd", entries[i].fd);
         if (entries[i].opaque[0])
             put_string(fd, "opaque", entries[i].opaque);
-        json_object_array_add(fds, fd);
+        qmp_add(fds, fd);
     }
     put_int(item, "fdset-id", entries[first].set);
-    put(item, "fds", fds);
+    qmp_put(item, "fds", fds);
     return item;
 }
 
@@ -291,7 +286,7 @@ struct json_object *qmp_query_fdsets(struct qmp_call *call,
                                entries[earlier].set != entries[i].set))
             earlier++;
         if (entries[i].fd >= 0 && earlier == i)
-            json_object_array_add(list, describe_fdset(entries, i));
+            qmp_add(list, describe_fdset(entries, i));
     }
     return list;
 }
@@ -322,7 +317,7 @@ static struct json_object *describe_bars(const struct pci_function *function)
             put_bool(item, "prefetch", bar->kind == PCI_BAR_MEM_PREFETCH);
             put_bool(item, "mem_type_64", false);
         }
-        json_object_array_add(list, item);
+        qmp_add(list, item);
     }
     return list;
 }
@@ -342,15 +337,15 @@ describe_function(const struct pci_function *function)
     put_int(item, "bus", 0);
     put_int(item, "slot", function->devfn >> 3);
     put_int(item, "function", function->devfn & 7);
-    put(item, "class_info", class_info);
-    put(item, "id", id);
+    qmp_put(item, "class_info", class_info);
+    qmp_put(item, "id", id);
     if (function->config[0x3d]) {
         put_int(item, "irq", function->config[0x3c]);
         put_int(item, "irq_pin", function->config[0x3d]);
     }
     /* libxl gives up on a device without one. */
     put_string(item, "qdev_id", function->name);
-    put(item, "regions", describe_bars(function));
+    qmp_put(item, "regions", describe_bars(function));
     return item;
 }
 
@@ -367,10 +362,10 @@ struct json_object *qmp_query_pci(struct qmp_call *call,
         const struct pci_function *function = machine->pci[devfn];
 
         if (function && function->present)
-            json_object_array_add(devices, describe_function(function));
+            qmp_add(devices, describe_function(function));
     }
     put_int(bus, "bus", 0);
-    put(bus, "devices", devices);
-    json_object_array_add(list, bus);
+    qmp_put(bus, "devices", devices);
+    qmp_add(list, bus);
     return list;
 }

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "dm/qmp-commands.h"
+#include "dm/qmp-json.h"
 
 int qmp_session_init(struct qmp_session *session, struct qmp_context *context)
 {
@@ -46,9 +47,9 @@ struct json_object *qmp_session_greeting(void)
     struct json_object *greeting = json_object_new_object();
     struct json_object *body = json_object_new_object();
 
-    json_object_object_add(body, "version", qmp_version());
-    json_object_object_add(body, "capabilities", json_object_new_array());
-    json_object_object_add(greeting, "QMP", body);
+    qmp_put(body, "version", qmp_version());
+    qmp_put(body, "capabilities", json_object_new_array());
+    qmp_put(greeting, "QMP", body);
     return greeting;
 }
 
@@ -57,9 +58,9 @@ static struct json_object *error_reply(const struct qmp_error *error)
     struct json_object *reply = json_object_new_object();
     struct json_object *body = json_object_new_object();
 
-    json_object_object_add(body, "class", json_object_new_string(error->class));
-    json_object_object_add(body, "desc", json_object_new_string(error->text));
-    json_object_object_add(reply, "error", body);
+    qmp_put(body, "class", json_object_new_string(error->class));
+    qmp_put(body, "desc", json_object_new_string(error->text));
+    qmp_put(reply, "error", body);
     return reply;
 }
 
@@ -136,12 +137,12 @@ static struct json_object *reply_to(struct qmp_session *session,
 
     if (result) {
         reply = json_object_new_object();
-        json_object_object_add(reply, "return", result);
+        qmp_put(reply, "return", result);
     } else {
         reply = error_reply(&error);
     }
     if (json_object_object_get_ex(message, "id", &id))
-        json_object_object_add(reply, "id", json_object_get(id));
+        qmp_echo(reply, "id", id);
     return reply;
 }
 
@@ -188,7 +189,7 @@ int qmp_session_feed(struct qmp_session *session, const char *buf, size_t len,
         session->length = 0;
         *reply = reply_to(session, message);
         json_object_put(message);
-        return 0;
+        return *reply ? 0 : -ENOMEM;
     }
     if (json_tokener_get_error(session->tokener) != json_tokener_continue)
         return garbage(

@@ -34,7 +34,7 @@ struct qmp_session {
 int qmp_session_init(struct qmp_session *session, struct qmp_context *context);
 void qmp_session_fini(struct qmp_session *session);
 
-/* What a server says first; the caller puts it. */
+/* What a server says first; the caller puts it.  NULL: no memory. */
 struct json_object *qmp_session_greeting(void);
 
 /* A descriptor came with the bytes that will be fed next; it is ours now. */
@@ -43,8 +43,8 @@ void qmp_session_pass_fd(struct qmp_session *session, int fd);
 /*
  * Read up to one message from buf; *used says how many bytes it took.  When a
  * message ended, *reply is the answer, which the caller puts; else it is NULL.
- * After -EBADMSG or -EMSGSIZE send the reply and close: the rest of the bytes
- * cannot be understood.
+ * After -EBADMSG, -EMSGSIZE or -ENOMEM send the reply, if there is one, and
+ * close: the rest of the bytes cannot be understood, or not be answered.
  */
 int qmp_session_feed(struct qmp_session *session, const char *buf, size_t len,
                      size_t *used, struct json_object **reply);

@@ -13,6 +13,7 @@
 
 #include "dm/log.h"
 #include "dm/qmp-commands.h"
+#include "dm/qmp-json.h"
 #include "dm/qmp-listen.h"
 #include "dm/qmp-session.h"
 
@@ -126,8 +127,7 @@ static int queue_message(struct connection *connection,
                          struct json_object *message)
 {
     size_t len = 0;
-    const char *text = json_object_to_json_string_length(
-        message, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
+    const char *text = qmp_text(message, &len);
     int ret = text ? reserve_output(connection, len + 2) : -ENOMEM;
 
     if (ret == 0) {
