@@ -14,6 +14,7 @@
 
 static char prefix[128] = "xenram-dm: ";
 static int debug_enabled;
+static unsigned errors;
 
 void log_set_name(const char *name)
 {
@@ -91,9 +92,15 @@ void log_error(const char *format, ...)
 {
     va_list args;
 
+    errors++;
     va_start(args, format);
     put_line("error", format, args);
     va_end(args);
+}
+
+unsigned log_errors(void)
+{
+    return errors;
 }
 
 void log_guest(const char *format, ...)

@@ -16,6 +16,9 @@ void log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* How many errors were logged until now, so that none is told twice. */
+unsigned log_errors(void);
+
 /*
  * Something that a guest can cause: at most 16 lines, then one that says that
  * more were dropped, until a minute has gone by.

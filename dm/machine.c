@@ -59,6 +59,7 @@ static int add_guest_ram(struct machine *machine, const char *idstr,
 
 static int add_device(struct machine *machine, const struct device_row *row)
 {
+    unsigned errors = log_errors();
     struct device *device;
     int ret;
 
@@ -79,7 +80,8 @@ static int add_device(struct machine *machine, const struct device_row *row)
     machine->nr_devices++;
 
     ret = device->ops->init(device);
-    if (ret)
+    /* A device that has more to say than the number has said it. */
+    if (ret && log_errors() == errors)
         log_error("device %s %u: %s", device->ops->name, device->instance,
                   strerror(-ret));
     return ret;

@@ -51,3 +51,8 @@ void log_error(const char *format, ...)
     format_only(format, args);
     va_end(args);
 }
+
+unsigned log_errors(void)
+{
+    return quiet_log_errors;
+}
