@@ -35,7 +35,25 @@ struct setting {
     uint64_t seed;
 };
 
-static inline uint64_t random_start(const struct hit *hit, uint64_t *seed)
+/* Picks the next address, inline: a call would cost what is timed. */
+typedef uint64_t pick_fn(const struct hit *hit, uint64_t *seed);
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE uint64_t pick_page(const struct hit *hit, uint64_t *seed)
+{
+    (void)hit;
+    return random_page(seed);
+}
+
+/* A page in the first block of a chunk. */
+INLINE uint64_t pick_first(const struct hit *hit, uint64_t *seed)
+{
+    (void)hit;
+    return random_page(seed) & ~(CHUNK - BLOCK);
+}
+
+INLINE uint64_t pick_start(const struct hit *hit, uint64_t *seed)
 {
     /* A start that is skewed out of the last unit would end behind RAM. */
     uint64_t units = GUEST / hit->align - 2;
@@ -45,28 +63,39 @@ static inline uint64_t random_start(const struct hit *hit, uint64_t *seed)
            hit->skew;
 }
 
-static double hits(struct setting *s, uint64_t seed)
+INLINE double look_up(struct setting *s, uint64_t seed, size_t len,
+                      pick_fn *pick)
 {
     uint64_t sum = 0;
     double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)guest_look_up(s->cache, random_page(&seed), PAGE);
+        sum += (uintptr_t)guest_look_up(s->cache, pick(&s->hit, &seed), len);
     bench_use(sum);
     return (bench_cpu_now() - start) / OPS;
 }
 
-static double loads(struct setting *s, uint64_t seed)
+INLINE double load_and_add(struct setting *s, uint64_t seed, pick_fn *pick)
 {
     uint64_t sum = 0, gpa;
     double start = bench_cpu_now();
 
     for (unsigned i = 0; i < OPS; i++) {
-        gpa = random_page(&seed);
+        gpa = pick(&s->hit, &seed);
         sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
     }
     bench_use(sum);
     return (bench_cpu_now() - start) / OPS;
+}
+
+static double hits(struct setting *s, uint64_t seed)
+{
+    return look_up(s, seed, PAGE, pick_page);
+}
+
+static double loads(struct setting *s, uint64_t seed)
+{
+    return load_and_add(s, seed, pick_page);
 }
 
 static double hit_random(void *opaque)
@@ -79,63 +108,26 @@ static double load_random(void *opaque)
     return loads(opaque, SEED);
 }
 
-/* A page in the first block of a chunk. */
-static inline uint64_t random_first(uint64_t *seed)
-{
-    return random_page(seed) & ~(CHUNK - BLOCK);
-}
-
 static double hit_block(void *opaque)
 {
-    struct setting *s = opaque;
-    uint64_t seed = SEED, sum = 0;
-    double start = bench_cpu_now();
-
-    for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)guest_look_up(s->cache, random_first(&seed), PAGE);
-    bench_use(sum);
-    return (bench_cpu_now() - start) / OPS;
+    return look_up(opaque, SEED, PAGE, pick_first);
 }
 
 static double load_block(void *opaque)
 {
-    struct setting *s = opaque;
-    uint64_t seed = SEED, sum = 0, gpa;
-    double start = bench_cpu_now();
-
-    for (unsigned i = 0; i < OPS; i++) {
-        gpa = random_first(&seed);
-        sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
-    }
-    bench_use(sum);
-    return (bench_cpu_now() - start) / OPS;
+    return load_and_add(opaque, SEED, pick_first);
 }
 
 static double hit_length(void *opaque)
 {
     struct setting *s = opaque;
-    uint64_t seed = SEED, sum = 0;
-    double start = bench_cpu_now();
 
-    for (unsigned i = 0; i < OPS; i++)
-        sum += (uintptr_t)guest_look_up(s->cache, random_start(&s->hit, &seed),
-                                        s->hit.len);
-    bench_use(sum);
-    return (bench_cpu_now() - start) / OPS;
+    return look_up(s, SEED, s->hit.len, pick_start);
 }
 
 static double load_length(void *opaque)
 {
-    struct setting *s = opaque;
-    uint64_t seed = SEED, sum = 0, gpa;
-    double start = bench_cpu_now();
-
-    for (unsigned i = 0; i < OPS; i++) {
-        gpa = random_start(&s->hit, &seed);
-        sum += (uintptr_t)s->window + gpa + s->table[gpa / CHUNK];
-    }
-    bench_use(sum);
-    return (bench_cpu_now() - start) / OPS;
+    return load_and_add(opaque, SEED, pick_start);
 }
 
 /* ---- two threads ------------------------------------------------------ */
