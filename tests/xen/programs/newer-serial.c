@@ -13,8 +13,6 @@
 
 #define MARK 0x5a
 
-extern const struct device_ops device_serial;
-
 static bool marked(const void *state)
 {
     const struct serial *serial = state;
@@ -41,51 +39,32 @@ static const struct xen_migrate_state *const newer_subsections[] = {
     NULL,
 };
 
-/* What today's table has, and in version 2 one more. */
-static const struct xen_migrate_field newer_fields[] = {
-    XEN_MIGRATE_FIELD_RANGE(U8, serial, ier, 0, IER_MASK),
-    XEN_MIGRATE_FIELD(U8, serial, fcr),
-    XEN_MIGRATE_FIELD(U8, serial, lcr),
-    XEN_MIGRATE_FIELD_RANGE(U8, serial, mcr, 0, MCR_MASK),
-    XEN_MIGRATE_FIELD(U8, serial, scr),
-    XEN_MIGRATE_FIELD_RANGE(U8, serial, line, 0, LSR_ERRORS),
-    XEN_MIGRATE_FIELD(U8, serial, modem),
-    XEN_MIGRATE_ARRAY(U8, serial, divisor),
-    XEN_MIGRATE_FIELD(BOOL, serial, transmit_pending),
-    XEN_MIGRATE_ARRAY(BUFFER, serial, receive.data),
-    XEN_MIGRATE_FIELD_RANGE(U8, serial, receive.nr, 0, FIFO_SIZE),
-    XEN_MIGRATE_ARRAY(BUFFER, serial, transmit.data),
-    XEN_MIGRATE_FIELD_RANGE(U8, serial, transmit.nr, 0, FIFO_SIZE),
+#define NR_FIELDS (sizeof(serial_fields) / sizeof(serial_fields[0]))
+
+static struct xen_migrate_field newer_fields[NR_FIELDS + 1];
+static struct xen_migrate_state newer_saved;
+
+extern struct device_ops device_serial;
+struct device_ops device_serial;
+
+/* All is today's but what is newer. */
+__attribute__((constructor)) static void become_newer(void)
+{
+    memcpy(newer_fields, serial_fields, sizeof(serial_fields));
 #if NEWER_VERSION >= 2
-    {
+    newer_fields[NR_FIELDS - 1] = (struct xen_migrate_field){
         .name = "scratch",
         .type = XEN_MIGRATE_U8,
         .offset = offsetof(struct serial, scr),
         .count = 1,
         .since = 2,
-    },
+    };
 #endif
-    {.type = XEN_MIGRATE_END},
-};
+    newer_saved = serial_saved;
+    newer_saved.version = NEWER_VERSION;
+    newer_saved.fields = newer_fields;
+    newer_saved.subsections = newer_subsections;
 
-static const struct xen_migrate_state newer_saved = {
-    .name = "serial",
-    .version = NEWER_VERSION,
-    .minimum = 1,
-    .size = sizeof(struct serial),
-    .fields = newer_fields,
-    .subsections = newer_subsections,
-    .check = serial_check,
-};
-
-const struct device_ops device_serial = {
-    .name = "serial",
-    .state_size = sizeof(struct serial),
-    .saved = &newer_saved,
-    .init = serial_init,
-    .reset = serial_reset,
-    .restored = serial_restored,
-    .stop = serial_stop,
-    .resume = serial_resume,
-    .fini = serial_fini,
-};
+    device_serial = serial_of_today;
+    device_serial.saved = &newer_saved;
+}
