@@ -2,8 +2,9 @@
 #include "config.h"
 
 /*
- * Every allocation of a save and a load is made to fail once.  Linked with
- * --wrap for malloc, calloc, realloc and open_memstream.
+ * Every allocation of a save and a load is made to fail once, and what a load
+ * asks for is counted.  Linked with --wrap for malloc, calloc, realloc and
+ * open_memstream.
  */
 
 #include <errno.h>
@@ -33,7 +34,11 @@ void *__wrap_calloc(size_t nr, size_t size);
 void *__wrap_realloc(void *old, size_t size);
 FILE *__wrap_open_memstream(char **text, size_t *len);
 
+#define MIB (1024u * 1024)
+#define MAX_PAGES 2048u
+
 static unsigned until_failure; /* calls; 0: none fails */
+static size_t taken;           /* bytes that were asked for */
 
 static bool fails(void)
 {
@@ -45,16 +50,19 @@ static bool fails(void)
 
 void *__wrap_malloc(size_t size)
 {
+    taken += size;
     return fails() ? NULL : __real_malloc(size);
 }
 
 void *__wrap_calloc(size_t nr, size_t size)
 {
+    taken += nr * size;
     return fails() ? NULL : __real_calloc(nr, size);
 }
 
 void *__wrap_realloc(void *old, size_t size)
 {
+    taken += size;
     return fails() ? NULL : __real_realloc(old, size);
 }
 
@@ -89,7 +97,7 @@ static struct xen_ram *open_list(uint64_t size, uint8_t fill)
         .flags = XEN_RAM_RESIZEABLE,
         .gfn = XEN_RAM_NO_GFN,
         .size = size,
-        .max_length = 64 * PAGE,
+        .max_length = MAX_PAGES * PAGE,
     };
     struct xen_ram_block *block;
     struct xen_ram *ram;
@@ -165,11 +173,48 @@ every_failed_allocation_is_an_error_that_changes_nothing(void **state)
     xen_ram_close(target);
 }
 
+/* All that is asked for counts, as if nothing were given back before the end.
+ */
+static void a_load_takes_what_it_replaces_and_little_more(void **state)
+{
+    static const struct {
+        uint64_t there, here; /* pages */
+        uint8_t fill;
+        size_t replaced; /* MiB: kept, waiting for a growth, cut off */
+    } rows[] = {
+        {2048, 2048, 0, 0},
+        {2048, 2048, 2, 8},
+        {2048, 512, 0, 6},
+        {512, 2048, 2, 8},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct xen_ram *source = open_list(rows[i].there * PAGE, 1);
+        struct xen_ram *target = open_list(rows[i].here * PAGE, rows[i].fill);
+        int fd = memfd_create("stream", MFD_CLOEXEC);
+        char error[XEN_MIGRATE_ERROR_MAX];
+
+        assert_true(fd >= 0);
+        assert_int_equal(xen_migrate_save(source, NULL, 0, NULL, fd, error), 0);
+        lseek(fd, 0, SEEK_SET);
+        xen_ram_set_phase(target, XEN_RAM_LOADING);
+        taken = 0;
+        assert_int_equal(xen_migrate_load(target, NULL, 0, NULL, fd, error), 0);
+        assert_in_range(taken, rows[i].replaced * MIB,
+                        (rows[i].replaced + 2) * MIB);
+        close(fd);
+        xen_ram_close(source);
+        xen_ram_close(target);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(
             every_failed_allocation_is_an_error_that_changes_nothing),
+        cmocka_unit_test(a_load_takes_what_it_replaces_and_little_more),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);
