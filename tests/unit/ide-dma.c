@@ -147,6 +147,36 @@ static void a_table_of_crumbs_takes_several_requests(void **state)
     expect_sectors(data, 33, 8);
 }
 
+/* Our room ends in the middle of a sector, and so does a table. */
+static void a_request_ends_with_a_whole_sector(void **state)
+{
+    static uint32_t addresses[400], lengths[400];
+    uint8_t data[4096];
+    unsigned at = 0;
+
+    (void)state;
+    for (unsigned i = 0; i < 400; i++) {
+        addresses[i] = DATA + 64 * i;
+        lengths[i] = i % 2 ? 2 : 4;
+    }
+    for (unsigned i = 0, sum = 0; i < 400; i++) {
+        if (i == 399)
+            lengths[i] = 2048 - sum;
+        sum += lengths[i];
+    }
+    dma_table(addresses, lengths, 400);
+    assert_int_equal(run_dma(READ_DMA, 21, 4), ST_READY);
+    end(BM_INTERRUPT);
+    for (unsigned i = 0; i < 400; at += lengths[i++])
+        memory_read(addresses[i], data + at, lengths[i]);
+    expect_sectors(data, 21, 4);
+
+    dma_table(addresses, (uint32_t[]){700}, 1);
+    assert_int_equal(run_dma(READ_DMA, 5, 2) & (ST_BSY | ST_DRQ), ST_DRQ);
+    memory_holds(DATA, 5, 1);
+    end(0);
+}
+
 static void neighbours_are_one_piece(void **state)
 {
     static uint32_t addresses[64], lengths[64];
@@ -445,6 +475,7 @@ int main(void)
         TEST(sectors_go_where_the_table_says),
         TEST(sectors_come_from_where_the_table_says),
         TEST(a_table_of_crumbs_takes_several_requests),
+        TEST(a_request_ends_with_a_whole_sector),
         TEST(neighbours_are_one_piece),
         TEST(a_longer_table_leaves_the_bus_master_active),
         TEST(a_shorter_table_stops_without_an_interrupt),

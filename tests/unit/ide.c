@@ -529,6 +529,8 @@ static void no_interrupt_comes_while_it_is_off(void **state)
 
 static void a_reset_ends_what_is_in_flight(void **state)
 {
+    unsigned before = edges();
+
     (void)state;
     outb(R_DEVICE, 0xe0);
     outb(R_COUNT, 1);
@@ -539,6 +541,57 @@ static void a_reset_ends_what_is_in_flight(void **state)
     settle();
     assert_int_equal(inb(R_STATUS), ST_READY);
     assert_int_equal(line(), 0);
+    assert_int_equal(edges(), before);
+}
+
+static void a_busy_drive_takes_no_registers_and_no_command(void **state)
+{
+    uint8_t data[512];
+
+    (void)state;
+    outb(R_DEVICE, 0xe0);
+    outb(R_LOW, 7);
+    outb(R_COUNT, 1);
+    outb(R_COMMAND, 0x20);
+    outb(R_LOW, 9);
+    outb(R_COMMAND, 0x90);
+    assert_int_equal(inb(R_LOW), 7);
+    assert_int_equal(inb(R_CONTROL), ST_BSY);
+    settle();
+    pio_in(data, 512, 512);
+    expect_sectors(data, 7, 1);
+}
+
+static void writes_that_must_last_are_flushed(void **state)
+{
+    static const struct {
+        struct ata ata;
+        bool cached;
+        unsigned flushes;
+    } cases[] = {
+        {{.command = 0x30, .count = 20}, true, 0},
+        {{.command = 0x30, .count = 20}, false, 1},
+        {{.command = 0xce, .count = 20, .extended = true}, true, 1},
+        {{.command = 0xe7}, true, 1},
+        {{.command = 0xea, .extended = true}, false, 1},
+    };
+    static uint8_t data[20 * 512];
+    struct disk *disk = disks_ide(guest.board.machine.disks, 0);
+    struct disk_stats before, after;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        ata(&(struct ata){.command = 0xef,
+                          .feature = cases[i].cached ? 0x02 : 0x82});
+        disk_get_stats(disk, &before);
+        if (ata(&cases[i].ata) & ST_DRQ)
+            pio_out(data, sizeof(data),
+                    cases[i].ata.command == 0x30 ? 512 : 8192);
+        assert_int_equal(inb(R_STATUS), ST_READY);
+        disk_get_stats(disk, &after);
+        assert_int_equal(after.flush_operations - before.flush_operations,
+                         cases[i].flushes);
+    }
 }
 
 static void another_drive_can_be_spoken_to_in_a_transfer(void **state)
@@ -790,6 +843,8 @@ int main(void)
         TEST(a_truncated_image_is_an_uncorrectable_error),
         TEST(status_ends_the_interrupt_and_alternate_status_does_not),
         TEST(no_interrupt_comes_while_it_is_off),
+        TEST(a_busy_drive_takes_no_registers_and_no_command),
+        TEST(writes_that_must_last_are_flushed),
         TEST(a_reset_ends_what_is_in_flight),
         DRIVES(another_drive_can_be_spoken_to_in_a_transfer, "ddc-"),
         TEST(a_read_goes_on_after_a_restore),
