@@ -274,7 +274,7 @@ static void connect_frontend(struct vbd *vbd)
 /* ---- both ends' states ------------------------------------------------ */
 
 /* The toolstack wants it to go (state Closing), or the frontend does. */
-static void closing(struct vbd *vbd, uint32_t back, uint32_t front)
+static void closing(struct vbd *vbd, uint64_t back, uint64_t front)
 {
     bool alive = front == XenbusStateInitialised ||
                  front == XenbusStateConnected || front == XenbusStateClosing;
@@ -289,7 +289,7 @@ static void closing(struct vbd *vbd, uint32_t back, uint32_t front)
     }
 }
 
-static void opening(struct vbd *vbd, uint32_t back, uint32_t front)
+static void opening(struct vbd *vbd, uint64_t back, uint64_t front)
 {
     if (!vbd->disk)
         return;
@@ -305,13 +305,32 @@ static void opening(struct vbd *vbd, uint32_t back, uint32_t front)
     }
 }
 
+/* No number is 0; what cannot be read is an error. */
+static int read_or_0(const struct vbd *vbd, const char *dir, const char *key,
+                     uint64_t *out)
+{
+    char path[2 * XENSTORE_PATH_MAX];
+    int ret;
+
+    *out = 0;
+    snprintf(path, sizeof(path), "%s/%s", dir, key);
+    ret = xenstore_read_number(vbd->host->xenstore, path, UINT32_MAX, out);
+    if (ret == 0 || ret == -ENOENT || ret == -EINVAL)
+        return 0;
+    log_error("PV disk %s: cannot read %s: %s", vbd->label, path,
+              strerror(-ret));
+    return ret;
+}
+
 void vbd_changed(struct vbd *vbd)
 {
-    uint32_t back = read_number(vbd, vbd->back, "state", XenbusStateUnknown);
-    uint32_t front = read_number(vbd, vbd->front, "state", XenbusStateUnknown);
-    bool online = read_number(vbd, vbd->back, "online", 0) == 1;
+    uint64_t back, front, online;
 
-    if (back == XenbusStateUnknown)
+    /* A disk that is in use does not go because xenstore has trouble. */
+    if (read_or_0(vbd, vbd->back, "state", &back) ||
+        read_or_0(vbd, vbd->front, "state", &front) ||
+        read_or_0(vbd, vbd->back, "online", &online) ||
+        back == XenbusStateUnknown)
         return;
     /* Another one took its place before we saw that it was gone. */
     if (vbd->over && online)

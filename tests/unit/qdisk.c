@@ -423,6 +423,28 @@ static void a_restored_guests_images_are_ours_at_its_start(void **state)
 
 /* ---- failures --------------------------------------------------------- */
 
+static void a_disk_in_use_stays_when_xenstore_has_trouble(void **state)
+{
+    struct side *side = *state;
+    char log[4096];
+
+    attach(side, XVDA, "image");
+    pv_front_connect(&side->front);
+    /* The read of a key, not the list of disks: that is the first call. */
+    for (unsigned nth = 2; nth <= 4; nth++) {
+        pv_set_back(XVDA, "anything", "1");
+        capture_begin();
+        fakexen_fail(FAKEXEN_XENSTORE, nth, 1, EIO);
+        turns(side);
+        capture_end(log, sizeof(log));
+        assert_true(fakexen_failed(FAKEXEN_XENSTORE));
+        assert_non_null(strstr(log, "PV disk xvda: cannot read"));
+        check_state(XVDA, "4");
+        check_works(side);
+    }
+    pv_front_drop(&side->front);
+}
+
 /* Whatever fails, nothing is lost, and a later disk works. */
 static void any_call_to_xen_may_fail(void **state)
 {
@@ -480,6 +502,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(
             a_restored_guests_images_are_ours_at_its_start, setup_incoming,
             teardown),
+        TEST(a_disk_in_use_stays_when_xenstore_has_trouble),
         TEST(any_call_to_xen_may_fail),
     };
 
