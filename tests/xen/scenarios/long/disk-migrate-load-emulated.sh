@@ -1,0 +1,13 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# limit: 2400
+# disks: yes
+# Five live migrations of a guest that writes to its emulated disk and compares
+# all the time.
+. /xt/disks.sh
+
+fresh_disk deb
+disk_guest deb "$(as_device "$image")" "$emulated"
+wait_login deb
+load_start deb
+rounds 5 migrate deb
+load_end deb 50
