@@ -1,39 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 3000
-# Measures xenram-dm and stock QEMU in turn, on the same guest. Each figure is
-# said as "figure NAME VALUE UNIT"; what limits it as "limit NAME VALUE TEXT".
+# Measures xenram-dm and stock QEMU in turn, on the same guest.
 . /xt/lib.sh
+. /xt/measure.sh
 
 rounds=${BENCH_ROUNDS:-3}
 mb=256
-
-# Hundredths of a second since the host's start, without a process.
-clock() {
-	read -r up _ </proc/uptime
-	ticks=${up%.*}${up#*.}
-}
-
-figure() { say "figure $1$suffix $2 $3"; }
-limit() { say "limit $1 $2 $3"; }
-
-# timed COMMAND...: its duration in ms, in $ms.
-timed() {
-	clock
-	start=$ticks
-	"$@"
-	clock
-	ms=$(((ticks - start) * 10))
-}
-
-wrapper() {
-	cat >"$guests/dm-$1" <<-END
-	#!/bin/sh
-	read -r up _ </proc/uptime
-	echo "\$up" >$guests/exec-time
-	exec $2 "\$@"
-	END
-	chmod 755 "$guests/dm-$1"
-}
 
 # Notes when the device model of any domain reports readiness.
 watch_ready() {
@@ -49,8 +21,6 @@ ready_ms() {
 	at=$(cat "$guests/exec-time")
 	echo $((($(cat "$guests/ready-time") - ${at%.*}${at#*.}) * 10))
 }
-
-memory_of() { awk -v k="$2:" '$1 == k { print $2 }' "/proc/$1/smaps_rollup"; }
 
 up_quickly() { grep -aq '^guest: userspace up' "$guests/$1.serial"; }
 
@@ -80,12 +50,6 @@ processes() {
 	figure dm.private_dirty "$(memory_of "$pid" Private_Dirty)" kB
 	figure dm.threads "$(awk '/^Threads/ { print $2 }' "/proc/$pid/status")" threads
 	figure dm.ready "$(ready_ms)" ms
-}
-
-# cpu_ms PID: what all its threads have had of the processors.
-cpu_ms() {
-	cat "/proc/$1"/task/*/schedstat |
-		awk '{ ns += $1 } END { printf "%.1f", ns / 1e6 }'
 }
 
 # What of a save and of a restore is the device model's.
