@@ -19,6 +19,7 @@ struct bus;
 struct chardev;
 struct dimms;
 struct disks;
+struct headroom;
 struct ioreq_server;
 struct pci_function;
 struct qdisk;
@@ -46,6 +47,7 @@ struct machine {
     struct xen_ram *ram;
     struct xen_memory *memory; /* the memory devices */
     struct dimms *dimms;
+    struct headroom *headroom; /* NULL: nothing to look after */
     struct bus *bus;
     struct disks *disks; /* NULL: none, as without a guest */
     struct qdisk *qdisk; /* NULL: no PV disks */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "dm/chardev.h"
+#include "dm/headroom.h"
 #include "dm/machine.h"
 #include "dm/mapcache-counters.h"
 #include "dm/pci.h"
@@ -203,6 +204,7 @@ struct json_object *qmp_query_cpus_fast(struct qmp_call *call,
     struct json_object *list = json_object_new_array();
 
     (void)error;
+    headroom_config_read(call->context->machine->headroom);
     for (unsigned i = 0; i < call->context->machine->nr_vcpus; i++) {
         struct json_object *item = json_object_new_object();
 

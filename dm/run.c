@@ -12,6 +12,7 @@
 #include "dm/block/disks.h"
 #include "dm/chardev.h"
 #include "dm/dimm.h"
+#include "dm/headroom.h"
 #include "dm/ioreq.h"
 #include "dm/log.h"
 #include "dm/machine.h"
@@ -245,8 +246,11 @@ static int start(struct run *run)
     ret = machine_init(machine);
     if (ret)
         return ret;
-    if (!incoming)
+    if (!incoming) {
         dimms_announce(machine, run->xenstore);
+        headroom_open(&run->loop, run->xenstore, &run->options,
+                      &machine->headroom);
+    }
     ret = privilege_drop(&run->options, machine->xen);
     if (ret)
         return ret;
@@ -290,6 +294,7 @@ static void finish(struct run *run)
 {
     struct machine *machine = &run->machine;
 
+    headroom_close(machine->headroom);
     qmp_close(run->qmp);
     ioreq_stop(machine->ioreq);
     machine_fini(machine);
