@@ -185,6 +185,13 @@ const char *machine_status_name(const struct machine *machine)
     return "paused";
 }
 
+void machine_memory_changed(struct machine *machine,
+                            const struct xen_memory_device *device)
+{
+    if (machine->memory_changed)
+        machine->memory_changed(device, machine->memory_opaque);
+}
+
 void machine_isa_irq(struct machine *machine, unsigned line, unsigned source,
                      bool level)
 {

@@ -26,6 +26,7 @@ struct qdisk;
 struct xen;
 struct xen_mapcache;
 struct xen_memory;
+struct xen_memory_device;
 struct xen_ram;
 struct xen_ram_block;
 struct xen_ram_spec;
@@ -48,6 +49,10 @@ struct machine {
     struct xen_memory *memory; /* the memory devices */
     struct dimms *dimms;
     struct headroom *headroom; /* NULL: nothing to look after */
+    /* Told of machine_memory_changed; NULL: nobody. */
+    void (*memory_changed)(const struct xen_memory_device *device,
+                           void *opaque);
+    void *memory_opaque;
     struct bus *bus;
     struct disks *disks; /* NULL: none, as without a guest */
     struct qdisk *qdisk; /* NULL: no PV disks */
@@ -108,6 +113,10 @@ const char *machine_status_name(const struct machine *machine);
  */
 void machine_isa_irq(struct machine *machine, unsigned line, unsigned source,
                      bool level);
+
+/* The guest has more or less of a memory device now. */
+void machine_memory_changed(struct machine *machine,
+                            const struct xen_memory_device *device);
 
 /* Power, from a device.  The domain stops soon after; we live on. */
 void machine_poweroff(struct machine *machine);

@@ -11,6 +11,7 @@
 #include "dm/chardev.h"
 #include "dm/machine.h"
 #include "dm/mapcache-counters.h"
+#include "dm/memory-info.h"
 #include "dm/pci.h"
 #include "dm/qmp-commands.h"
 #include "dm/qmp.h"
@@ -174,6 +175,8 @@ static const struct {
     {"blockstats", "what they did", info_blockstats},
     {"chardev", "serial ports", info_chardev},
     {"mapcache", "counters of the map cache", info_mapcache},
+    {"memory-devices", "memory beside RAM", memory_print_devices},
+    {"memory_size_summary", "how much of it there is", memory_print_size},
     {"pci", "functions and their BARs", info_pci},
     {"ram", "RAM blocks", info_ram},
     {"status", "running or paused", info_status},

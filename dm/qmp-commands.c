@@ -296,6 +296,8 @@ static const struct command {
     {"query-fdsets", qmp_query_fdsets, 0, {{0}}},
     {"query-hotpluggable-cpus", qmp_query_hotpluggable_cpus, 0, {{0}}},
     {"query-kvm", qmp_query_kvm, ANY_TIME, {{0}}},
+    {"query-memory-devices", qmp_query_memory_devices, 0, {{0}}},
+    {"query-memory-size-summary", qmp_query_memory_size, 0, {{0}}},
     {"query-name", qmp_query_name, ANY_TIME, {{0}}},
     {"query-pci", qmp_query_pci, 0, {{0}}},
     {"query-status", qmp_query_status, ANY_TIME, {{0}}},

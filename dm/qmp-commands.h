@@ -63,17 +63,19 @@ int64_t qmp_int(const struct qmp_call *call, const char *name,
                 int64_t otherwise);
 
 /*
- * Handlers of queries, in qmp-query.c, qmp-blocks.c and qmp-disks.c, of disks,
- * and of objects, in qmp-qom.c; the others are in qmp-commands.c.
+ * Handlers of queries, in qmp-query.c, qmp-blocks.c, qmp-disks.c and
+ * qmp-memory.c, of disks, and of objects, in qmp-qom.c; the others are in
+ * qmp-commands.c.
  */
 typedef struct json_object *qmp_handler(struct qmp_call *call,
                                         struct qmp_error *error);
 qmp_handler qmp_change, qmp_change_medium, qmp_eject, qmp_qom_get, qmp_qom_set,
     qmp_query_block, qmp_query_blockstats, qmp_query_chardev, qmp_query_cpus,
     qmp_query_cpus_fast, qmp_query_fdsets, qmp_query_hotpluggable_cpus,
-    qmp_query_kvm, qmp_query_mapcache, qmp_query_name, qmp_query_nothing,
-    qmp_query_options, qmp_query_pci, qmp_query_status, qmp_query_target,
-    qmp_query_uuid, qmp_query_version, qmp_query_vnc, qmp_query_xenram_blocks;
+    qmp_query_kvm, qmp_query_mapcache, qmp_query_memory_devices,
+    qmp_query_memory_size, qmp_query_name, qmp_query_nothing, qmp_query_options,
+    qmp_query_pci, qmp_query_status, qmp_query_target, qmp_query_uuid,
+    qmp_query_version, qmp_query_vnc, qmp_query_xenram_blocks;
 
 /* Why a command of QEMU is not served, or NULL when it is none of QEMU's. */
 const char *qmp_refusal(const char *name);

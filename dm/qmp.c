@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
 
 #include "dm/log.h"
 #include "dm/qmp-commands.h"
+#include "dm/qmp-events.h"
 #include "dm/qmp-json.h"
 #include "dm/qmp-listen.h"
 #include "dm/qmp-session.h"
@@ -52,6 +54,7 @@ struct qmp {
     unsigned nr_listeners;
     struct connection *connections;
     unsigned nr_connections;
+    struct qmp_events events;
     uv_timer_t timer; /* accepts again after a lack of descriptors, or quits */
     unsigned nr_handles;
     bool closing;
@@ -312,6 +315,44 @@ static void wait_for_more(struct connection *connection)
     uv_poll_start(&connection->poll, events, connection_ready);
 }
 
+static struct json_object *make_event(const char *name,
+                                      struct json_object *data)
+{
+    struct json_object *event = json_object_new_object();
+    struct json_object *stamp = json_object_new_object();
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    qmp_put(stamp, "seconds", json_object_new_int64(now.tv_sec));
+    qmp_put(stamp, "microseconds", json_object_new_int64(now.tv_nsec / 1000));
+    qmp_put(event, "timestamp", stamp);
+    qmp_put(event, "event", json_object_new_string(name));
+    qmp_put(event, "data", data);
+    return event;
+}
+
+/* A client that does not read, or is about to go, misses it. */
+static void emit(const char *name, struct json_object *data, void *opaque)
+{
+    struct qmp *qmp = opaque;
+    struct json_object *event = make_event(name, data);
+
+    for (struct connection *c = qmp->connections; c; c = c->next) {
+        if (!c->session.negotiated || !may_read(c))
+            continue;
+        if (queue_message(c, json_object_get(event)) == 0)
+            wait_for_more(c);
+    }
+    json_object_put(event);
+}
+
+void qmp_memory_changed(const struct xen_memory_device *device, void *opaque)
+{
+    struct qmp *qmp = opaque;
+
+    qmp_events_size(&qmp->events, device);
+}
+
 static int new_connection(struct qmp *qmp, int fd)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
@@ -437,7 +478,8 @@ int qmp_open(uv_loop_t *loop, const struct options *options,
     qmp_fdsets_init(&qmp->context.fdsets);
     uv_timer_init(loop, &qmp->timer);
     qmp->timer.data = qmp;
-    qmp->nr_handles = 1;
+    qmp_events_init(&qmp->events, loop, emit, qmp);
+    qmp->nr_handles = 2;
 
     for (unsigned i = 0; i < options->nr_qmp; i++) {
         ret = open_listener(qmp, &options->qmp[i]);
@@ -460,6 +502,11 @@ static void timer_closed(uv_handle_t *handle)
     handle_closed(handle->data);
 }
 
+static void events_closed(uv_handle_t *handle)
+{
+    handle_closed(((struct qmp_events *)handle->data)->opaque);
+}
+
 void qmp_close(struct qmp *qmp)
 {
     if (!qmp)
@@ -473,4 +520,5 @@ void qmp_close(struct qmp *qmp)
     }
     qmp_fdsets_fini(&qmp->context.fdsets);
     uv_close((uv_handle_t *)&qmp->timer, timer_closed);
+    qmp_events_close(&qmp->events, events_closed);
 }

@@ -13,6 +13,7 @@
 
 struct machine;
 struct qmp;
+struct xen_memory_device;
 
 /*
  * Bind and listen on all of options->qmp; nothing is answered before qmp_start.
@@ -27,6 +28,13 @@ void qmp_start(struct qmp *qmp);
 
 /* Memory goes when the loop has run the handles' close callbacks. */
 void qmp_close(struct qmp *qmp);
+
+/*
+ * The guest has more or less of a memory device now, one that stays plugged
+ * until qmp_close: clients are told, once a second at most.  opaque is the
+ * struct qmp.
+ */
+void qmp_memory_changed(const struct xen_memory_device *device, void *opaque);
 
 /*
  * Text that human-monitor-command gives back, ended by CR LF lines.  malloc;

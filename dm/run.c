@@ -240,6 +240,8 @@ static int start(struct run *run)
     if (ret)
         return ret;
 
+    machine->memory_changed = qmp_memory_changed;
+    machine->memory_opaque = run->qmp;
     machine->loading = incoming;
     (void)xen_ram_set_phase(machine->ram,
                             incoming ? XEN_RAM_LOADING : XEN_RAM_RESET);
@@ -294,6 +296,7 @@ static void finish(struct run *run)
 {
     struct machine *machine = &run->machine;
 
+    machine->memory_changed = NULL;
     headroom_close(machine->headroom);
     qmp_close(run->qmp);
     ioreq_stop(machine->ioreq);

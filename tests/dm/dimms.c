@@ -91,6 +91,79 @@ static void dimms_are_there_from_the_start_and_after_a_restore(void **state)
     in_child(have_two);
 }
 
+static void check_answer(struct qmp_peer *peer, const char *command,
+                         const char *arguments, const char *answer)
+{
+    struct json_object *value = qmp_call(peer, command, arguments);
+    const char *text = json_object_get_string(value);
+
+    if (!json_object_is_type(value, json_type_string))
+        text = json_object_to_json_string_ext(
+            value, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    if (strcmp(text, answer) != 0)
+        fprintf(stderr, "%s\n%s\n", text, answer);
+    CHECK(strcmp(text, answer) == 0);
+    json_object_put(value);
+}
+
+static void ask(void)
+{
+    static const char *const extra[] = {
+        BACKEND("a", "128M"),
+        "-device",
+        "pc-dimm,id=d0,memdev=a,addr=0x210000000,slot=3,node=2",
+        BACKEND("b", "128M"),
+        "-device",
+        "pc-dimm,memdev=b",
+        NULL};
+    struct qmp_peer peer;
+    struct dm dm;
+
+    give_room(SOURCE, 300);
+    fakexen_xs_set("/local/domain/7/memory/static-max", "393216");
+    fakexen_xs_set("/local/domain/7/memory/target", "131072");
+    dm_prepare(&dm, SOURCE, extra);
+    dm_launch(&dm);
+    CHECK(dm_comes_up(&dm));
+    qmp_open_peer(&peer, dm.qmp_path);
+    check_answer(&peer, "query-memory-devices", NULL,
+                 "[{\"type\":\"dimm\",\"data\":{\"addr\":8589934592,"
+                 "\"size\":134217728,\"slot\":0,\"node\":0,"
+                 "\"memdev\":\"/objects/b\",\"hotplugged\":false,"
+                 "\"hotpluggable\":false}},"
+                 "{\"type\":\"dimm\",\"data\":{\"id\":\"d0\","
+                 "\"addr\":8858370048,\"size\":134217728,\"slot\":3,\"node\":2,"
+                 "\"memdev\":\"/objects/a\",\"hotplugged\":false,"
+                 "\"hotpluggable\":false}}]");
+    check_answer(&peer, "query-memory-size-summary", NULL,
+                 "{\"base-memory\":16777216,\"plugged-memory\":268435456}");
+    check_answer(&peer, "human-monitor-command",
+                 "{\"command-line\":\"info memory_size_summary\"}",
+                 "base memory: 16777216\r\nplugged memory: 268435456\r\n");
+    check_answer(&peer, "human-monitor-command",
+                 "{\"command-line\":\"info memory-devices\"}",
+                 "Memory device [dimm]: \"\"\r\n  addr: 0x200000000\r\n"
+                 "  slot: 0\r\n  node: 0\r\n  size: 134217728\r\n"
+                 "  memdev: /objects/b\r\n  hotplugged: false\r\n"
+                 "  hotpluggable: false\r\n"
+                 "Memory device [dimm]: \"d0\"\r\n  addr: 0x210000000\r\n"
+                 "  slot: 3\r\n  node: 2\r\n  size: 134217728\r\n"
+                 "  memdev: /objects/a\r\n  hotplugged: false\r\n"
+                 "  hotpluggable: false\r\n");
+    CHECK(strcmp(fakexen_xs_get("/local/domain/7/memory/static-max"),
+                 "131072") == 0);
+    qmp_do(&peer, "query-cpus-fast", NULL);
+    CHECK(strcmp(fakexen_xs_get("/local/domain/7/memory/static-max"),
+                 "393216") == 0);
+    quit(&dm, &peer);
+}
+
+static void questions_are_answered_in_the_words_of_QEMU(void **state)
+{
+    (void)state;
+    in_child(ask);
+}
+
 static void refuse_others(void)
 {
     static const char *const saved[] = {BACKEND("a", "128M"), "-device",
@@ -211,6 +284,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(dimms_are_there_from_the_start_and_after_a_restore),
+        cmocka_unit_test(questions_are_answered_in_the_words_of_QEMU),
         cmocka_unit_test(a_restore_with_other_dimms_is_refused),
         cmocka_unit_test(dimms_that_cannot_be_stop_the_start),
         cmocka_unit_test(tables_of_the_operator_stay),
