@@ -18,6 +18,7 @@ int main(int argc, char **argv)
         {"mapcache-invalidate", bench_mapcache_invalidate},
         {"mapcache-miss", bench_mapcache_miss},
         {"ram", bench_ram},
+        {"memory-device", bench_memory_device},
         {"migrate", bench_migrate},
         {"disk", bench_disk},
     };

@@ -30,7 +30,7 @@ struct setting {
     uint32_t domid;
     uint64_t gfn; /* of the block; the plain calls use those far behind it */
     struct xen_ram *ram;
-    struct xen_ram_block *block;
+    struct xen_ram_block *block, *sparse;
     uint64_t pages; /* by which it grows */
     unsigned times;
     xencall_handle *call;
@@ -54,6 +54,18 @@ static double grow_and_shrink(void *opaque)
         resize(s, s->pages);
         resize(s, 0);
     }
+    return (bench_now() - start) / s->times;
+}
+
+static double plug_and_unplug(void *opaque)
+{
+    struct setting *s = opaque;
+    double start = bench_now();
+
+    for (unsigned i = 0; i < s->times; i++)
+        if (xen_ram_plug(s->ram, s->sparse, 0, s->pages * PAGE) ||
+            xen_ram_unplug(s->ram, s->sparse, 0, s->pages * PAGE))
+            bench_die(xen_ram_error(s->ram));
     return (bench_now() - start) / s->times;
 }
 
@@ -145,6 +157,20 @@ static void measure(struct setting *s, const char *prefix)
     }
 }
 
+static void measure_plug(struct setting *s, const char *prefix)
+{
+    static const unsigned pages[] = {BATCH, MOST};
+    char name[48];
+
+    for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+        s->pages = pages[i];
+        s->times = pages[i] >= MOST ? 1 : 8;
+        snprintf(name, sizeof(name), "%s.plug.%u", prefix, pages[i]);
+        bench_run(name, plug_and_unplug,
+                  "populate, map, memset, unmap and decrease", plain_calls, s);
+    }
+}
+
 void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
                        uint64_t cache_budget)
 {
@@ -155,6 +181,14 @@ void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
         .gfn = gfn,
         .size = BATCH * PAGE,
     };
+    struct xen_ram_spec sparse = {
+        .idstr = "sparse",
+        .kind = XEN_RAM_VISIBLE,
+        .flags = XEN_RAM_SPARSE,
+        .gfn = gfn + 4 * MOST,
+        .size = MOST * (uint64_t)PAGE,
+        .unit = BATCH * PAGE,
+    };
     struct setting s = {.domid = domid, .gfn = gfn};
     struct xen_mapcache *cache;
 
@@ -162,11 +196,14 @@ void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
         xen_ram_open(domid, cache, &s.ram))
         bench_die("no list");
     if (xen_ram_alloc_resizeable(s.ram, &spec, (BATCH + MOST) * (uint64_t)PAGE,
-                                 NULL, &s.block))
+                                 NULL, &s.block) ||
+        xen_ram_alloc(s.ram, &sparse, &s.sparse))
         bench_die(xen_ram_error(s.ram));
     open_calls(&s);
     measure(&s, prefix);
+    measure_plug(&s, prefix);
     close_calls(&s);
+    xen_ram_free(s.ram, s.sparse);
     xen_ram_free(s.ram, s.block);
     xen_ram_close(s.ram);
     xen_mapcache_close(cache);
