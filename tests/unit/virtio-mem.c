@@ -224,6 +224,29 @@ static void a_block_that_is_unplugged_is_absent(void **state)
     assert_int_equal(word, 0);
 }
 
+static void count_bytes(const struct xen_memory_device *device, void *opaque)
+{
+    uint64_t *bytes = opaque;
+
+    *bytes = device->ops->get_plugged_size(device);
+}
+
+static void each_change_of_size_is_told(void **state)
+{
+    uint64_t bytes = 99;
+
+    (void)state;
+    guest.machine.memory_changed = count_bytes;
+    guest.machine.memory_opaque = &bytes;
+    assert_int_equal(ask(PLUG, 0, 3), ACK);
+    assert_int_equal(bytes, 3 * BLOCK);
+    assert_int_equal(ask(UNPLUG, 1, 1), ACK);
+    assert_int_equal(bytes, 2 * BLOCK);
+    assert_int_equal(ask(UNPLUG_ALL, 0, 0), ACK);
+    assert_int_equal(bytes, 0);
+    guest.machine.memory_changed = NULL;
+}
+
 static void states_are_told(void **state)
 {
     (void)state;
@@ -690,6 +713,7 @@ int main(void)
         TEST(the_configuration_tells_all),
         TEST(a_block_that_is_plugged_is_there_and_zero),
         TEST(a_block_that_is_unplugged_is_absent),
+        TEST(each_change_of_size_is_told),
         TEST(states_are_told),
         TEST(ranges_that_cannot_be_are_errors),
         TEST(a_type_that_is_not_known_is_an_error),

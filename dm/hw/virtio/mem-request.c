@@ -67,6 +67,13 @@ static enum block_state state_of(const struct virtio_mem *mem, uint64_t offset,
     return first == offset && run >= length ? STATE_PLUGGED : STATE_MIXED;
 }
 
+/* Driver and operator are told. */
+static void size_changed(struct virtio_mem *mem)
+{
+    virtio_config_changed(&mem->virtio, false);
+    machine_memory_changed(mem->device->machine, &mem->memory);
+}
+
 static int unplug(struct virtio_mem *mem, uint64_t offset, uint64_t length)
 {
     int ret = xen_ram_unplug(ram_of(mem), mem->block, offset, length);
@@ -74,7 +81,7 @@ static int unplug(struct virtio_mem *mem, uint64_t offset, uint64_t length)
     if (ret)
         log_guest("%s: cannot unplug: %s", mem->virtio.pci.name,
                   xen_ram_error(ram_of(mem)));
-    virtio_config_changed(&mem->virtio, false);
+    size_changed(mem);
     return ret;
 }
 
@@ -85,7 +92,7 @@ static int plug(struct virtio_mem *mem, uint64_t offset, uint64_t length)
     if (ret)
         log_guest("%s: cannot plug: %s", mem->virtio.pci.name,
                   xen_ram_error(ram_of(mem)));
-    virtio_config_changed(&mem->virtio, false);
+    size_changed(mem);
     return ret;
 }
 
