@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Commands of hard disks: ATA/ATAPI-7, volume 1, chapter 6; ACS-2. */
+/*
+ * Commands of hard disks, and of CD-ROM drives up to the packet: ATA/ATAPI-7,
+ * volume 1, chapter 6; ACS-2.
+ */
 #include "config.h"
 
 #include <errno.h>

@@ -19,13 +19,12 @@
 #define PROFILE_CD 0x0008
 #define PROFILE_DVD 0x0010
 
-static int inquiry_text(uint8_t *to, size_t len, const char *text)
+static void put_text(uint8_t *to, size_t len, const char *text)
 {
     size_t used = strnlen(text, len);
 
     memset(to, ' ', len);
     memcpy(to, text, used);
-    return 0;
 }
 
 int atapi_inquiry(const struct ide_drive *drive, const uint8_t *packet,
@@ -38,9 +37,9 @@ int atapi_inquiry(const struct ide_drive *drive, const uint8_t *packet,
     buffer[1] = 0x80; /* removable */
     buffer[3] = 0x21; /* ATAPI, response format 1 */
     buffer[4] = INQUIRY_LEN - 5;
-    inquiry_text(buffer + 8, 8, "XENRAM");
-    inquiry_text(buffer + 16, 16, "CD-ROM");
-    inquiry_text(buffer + 32, 4, PACKAGE_VERSION);
+    put_text(buffer + 8, 8, "XENRAM");
+    put_text(buffer + 16, 16, "CD-ROM");
+    put_text(buffer + 32, 4, PACKAGE_VERSION);
     return INQUIRY_LEN;
 }
 

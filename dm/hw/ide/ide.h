@@ -9,7 +9,7 @@
  *   channel.c     task file, selection, interrupts, resets
  *   transfer.c    requests to a disk, and data through the data port
  *   bus-master.c  data by DMA
- *   ata.c         commands of hard disks
+ *   ata.c         commands, of hard disks and what CD-ROM drives share
  *   identify.c    what drives say of themselves
  *   atapi.c       packet commands of CD-ROM drives
  *   atapi-info.c  those of them that only tell something
