@@ -50,6 +50,25 @@ static void check_drives(const struct options_drive *drives)
     }
 }
 
+static void check_memory(const struct options *options)
+{
+    expect(options->nr_backends <= OPTIONS_MAX_BACKENDS);
+    expect(options->nr_dimms <= OPTIONS_MAX_DIMMS);
+    expect(options->nr_virtio_mems <= OPTIONS_MAX_VIRTIO_MEMS);
+    expect(!options->maxmem || options->maxmem >= options->ram_mb << 20);
+    for (unsigned i = 0; i < options->nr_dimms; i++)
+        expect(options->dimms[i].size && options->dimms[i].size % 4096 == 0);
+    for (unsigned i = 0; i < options->nr_virtio_mems; i++) {
+        const struct options_virtio_mem *mem = &options->virtio_mems[i];
+
+        expect(mem->block_size >= 1u << 20 &&
+               !(mem->block_size & (mem->block_size - 1)));
+        expect(mem->size % mem->block_size == 0 &&
+               mem->requested_size % mem->block_size == 0 &&
+               mem->requested_size <= mem->size);
+    }
+}
+
 static void check_run(const struct options *options)
 {
     expect(options->domid > 0 && options->domid < 0x7ff0);
@@ -64,6 +83,7 @@ static void check_run(const struct options *options)
         expect(!options->nics[i].model == !options->nics[i].id);
     }
     check_drives(options->drives);
+    check_memory(options);
 }
 
 static void check(const struct options *options)
