@@ -16,12 +16,10 @@ virtio_mem_drivers vm
 plugged vm 0
 
 # Memory that is used for data as it comes.
-plug vm 128
-fill_memory vm
 busy_start vm
-for mb in 256 192 254 128; do plug vm $mb; done
+for mb in 128 256 192 254 128; do plug vm $mb; done
 busy_end vm
-same_memory vm
+fill_memory vm
 
 note "beyond what Xen gives the guest"
 must_fail "a guest has more than it may" \
@@ -34,6 +32,7 @@ grep -q 'raise videoram or maxmem' "$(dm_log vm)" ||
 must_fail "a device gives more than it has" \
 	xenram plug "$(domid vm)" 386 2>"$guests/answer"
 plug vm 192
+same_memory vm
 
 save_and_restore vm
 plugged vm 192
