@@ -20,6 +20,7 @@ same_memory vms
 plug vms 256
 plug vms 32
 
+forget_memory vms
 plug vms 0
 guest_ask vms "run rmmod virtio_mem" '^guest: run 0' 60 >/dev/null
 virtio_mem_drivers vms

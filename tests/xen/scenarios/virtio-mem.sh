@@ -38,5 +38,6 @@ save_and_restore vm
 plugged vm 192
 same_memory vm
 plug vm 256
+forget_memory vm
 plug vm 64
 plug vm 0
