@@ -97,7 +97,7 @@ static int plugged(struct xen_memory_device *device, char *reason, size_t size)
     };
     int ret;
 
-    snprintf(idstr, sizeof(idstr), "memdev.%s", dimm->options->memdev);
+    snprintf(idstr, sizeof(idstr), "/objects/%s", dimm->options->memdev);
     ret = xen_ram_alloc(ram, &spec, &dimm->block);
     if (ret == 0 && !dimm->machine->loading)
         ret = xen_ram_plug(ram, dimm->block, 0, spec.size);

@@ -173,11 +173,11 @@ static void refuse_others(void)
     } cases[] = {
         {"memory-backend-ram,id=a,size=128M",
          "pc-dimm,memdev=a,addr=0x240000000",
-         "block memdev.a: gfn 0x200000 in the stream, 0x240000 here"},
+         "block /objects/a: gfn 0x200000 in the stream, 0x240000 here"},
         {"memory-backend-ram,id=a,size=256M", "pc-dimm,memdev=a",
-         "block memdev.a: Length mismatch: 0x8000000"},
+         "block /objects/a: Length mismatch: 0x8000000"},
         {"memory-backend-ram,id=z,size=128M", "pc-dimm,memdev=z",
-         "block memdev.a: unknown here"},
+         "block /objects/a: unknown here"},
     };
     const char *state = scratch("state");
     struct dm source, target;
