@@ -404,6 +404,47 @@ static void check_says_what_a_restore_then_does(void **state)
     in_child(check_and_restore);
 }
 
+static void check_memory_devices(void)
+{
+    static const char *const dimm[] = {"-object",
+                                       "memory-backend-ram,id=a,size=128M",
+                                       "-device", "pc-dimm,memdev=a", NULL};
+    const char *state = scratch("state");
+    struct qmp_peer peer;
+    struct dm dm;
+
+    create_domain(SOURCE);
+    fakexen_set_maxmem(SOURCE, (16 + 130) * 256);
+    dm_prepare(&dm, SOURCE, dimm);
+    dm_launch(&dm);
+    CHECK(dm_comes_up(&dm));
+    qmp_open_peer(&peer, dm.qmp_path);
+    qmp_save(&peer, state);
+    quit(&dm, &peer);
+    CHECK_EQUAL(TOOL("inspect", state), 0);
+    CHECK(said("/objects/a"));
+    CHECK(said("sparse"));
+    forbid_xen();
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty", "-object",
+                     "memory-backend-ram,id=a,size=128M", "-device",
+                     "pc-dimm,memdev=a"),
+                0);
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty", "-object",
+                     "memory-backend-ram,id=a,size=128M", "-device",
+                     "pc-dimm,memdev=a,addr=0x210000000"),
+                1);
+    CHECK(said("gfn 0x200000 in the stream, 0x210000 here"));
+    CHECK_EQUAL(TOOL("check", state, "-m", "16", "-serial", "pty"), 1);
+    CHECK(said("/objects/a: unknown here"));
+    check_xen_not_asked();
+}
+
+static void check_knows_memory_devices(void **state)
+{
+    (void)state;
+    in_child(check_memory_devices);
+}
+
 static void put_be64(uint8_t *at, uint64_t value)
 {
     for (size_t i = 0; i < 8; i++)
@@ -535,6 +576,7 @@ int main(void)
         cmocka_unit_test(output_that_is_lost_is_a_failure),
         cmocka_unit_test(files_of_blocks_are_named_and_not_written),
         cmocka_unit_test(check_says_what_a_restore_then_does),
+        cmocka_unit_test(check_knows_memory_devices),
         cmocka_unit_test(check_tells_growth_and_shrinking),
         cmocka_unit_test(check_finds_the_options_that_xl_would_give),
     };
