@@ -67,33 +67,27 @@ static enum block_state state_of(const struct virtio_mem *mem, uint64_t offset,
     return first == offset && run >= length ? STATE_PLUGGED : STATE_MIXED;
 }
 
-/* Driver and operator are told. */
-static void size_changed(struct virtio_mem *mem)
+/* Of a change that was tried; driver and operator are told. */
+static int changed(struct virtio_mem *mem, const char *what, int ret)
 {
+    if (ret)
+        log_guest("%s: cannot %s: %s", mem->virtio.pci.name, what,
+                  xen_ram_error(ram_of(mem)));
     virtio_config_changed(&mem->virtio, false);
     machine_memory_changed(mem->device->machine, &mem->memory);
+    return ret;
 }
 
 static int unplug(struct virtio_mem *mem, uint64_t offset, uint64_t length)
 {
-    int ret = xen_ram_unplug(ram_of(mem), mem->block, offset, length);
-
-    if (ret)
-        log_guest("%s: cannot unplug: %s", mem->virtio.pci.name,
-                  xen_ram_error(ram_of(mem)));
-    size_changed(mem);
-    return ret;
+    return changed(mem, "unplug",
+                   xen_ram_unplug(ram_of(mem), mem->block, offset, length));
 }
 
 static int plug(struct virtio_mem *mem, uint64_t offset, uint64_t length)
 {
-    int ret = xen_ram_plug(ram_of(mem), mem->block, offset, length);
-
-    if (ret)
-        log_guest("%s: cannot plug: %s", mem->virtio.pci.name,
-                  xen_ram_error(ram_of(mem)));
-    size_changed(mem);
-    return ret;
+    return changed(mem, "plug",
+                   xen_ram_plug(ram_of(mem), mem->block, offset, length));
 }
 
 /* Some of what the guest has; -ENOENT: it has nothing. */
