@@ -164,7 +164,7 @@ static struct json_object *add_fd(struct qmp_call *call,
                         strerror(-ret));
     *call->fd = -1;
     result = json_object_new_object();
-    qmp_put(result, "fdset-id", json_object_new_int64(set));
+    qmp_put_int(result, "fdset-id", set);
     qmp_put(result, "fd", json_object_new_int(fd));
     return result;
 }
@@ -320,7 +320,7 @@ static struct json_object *query_commands(struct qmp_call *call,
     for (size_t i = 0; i < NR_COMMANDS; i++) {
         struct json_object *item = json_object_new_object();
 
-        qmp_put(item, "name", json_object_new_string(commands[i].name));
+        qmp_put_string(item, "name", commands[i].name);
         qmp_add(list, item);
     }
     return list;

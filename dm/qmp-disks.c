@@ -8,31 +8,9 @@
 #include "dm/block/disks.h"
 #include "dm/machine.h"
 #include "dm/qmp-commands.h"
+#include "dm/qmp-json.h"
 
 /* ---- queries ------------------------------------------------------------ */
-
-static void put(struct json_object *object, const char *key,
-                struct json_object *value)
-{
-    json_object_object_add(object, key, value);
-}
-
-static void put_number(struct json_object *object, const char *key,
-                       uint64_t value)
-{
-    put(object, key, json_object_new_int64((int64_t)value));
-}
-
-static void put_string(struct json_object *object, const char *key,
-                       const char *value)
-{
-    put(object, key, json_object_new_string(value));
-}
-
-static void put_bool(struct json_object *object, const char *key, bool value)
-{
-    put(object, key, json_object_new_boolean(value));
-}
 
 static struct json_object *describe_medium(const struct disk *disk)
 {
@@ -43,23 +21,23 @@ static struct json_object *describe_medium(const struct disk *disk)
     struct json_object *cache = json_object_new_object();
     enum disk_cache mode = disk_get_cache(disk);
 
-    put_string(item, "file", disk_path(disk));
-    put_string(item, "drv", "raw");
-    put_bool(item, "ro", disk_read_only(disk));
-    put_bool(item, "encrypted", false);
-    put_string(item, "detect_zeroes", "off");
-    put_number(item, "backing_file_depth", 0);
-    put_number(item, "write_threshold", 0);
+    qmp_put_string(item, "file", disk_path(disk));
+    qmp_put_string(item, "drv", "raw");
+    qmp_put_bool(item, "ro", disk_read_only(disk));
+    qmp_put_bool(item, "encrypted", false);
+    qmp_put_string(item, "detect_zeroes", "off");
+    qmp_put_int(item, "backing_file_depth", 0);
+    qmp_put_int(item, "write_threshold", 0);
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
-        put_number(item, limits[i], 0);
-    put_string(image, "filename", disk_path(disk));
-    put_string(image, "format", "raw");
-    put_number(image, "virtual-size", disk_nr_sectors(disk) * DISK_SECTOR);
-    put(item, "image", image);
-    put_bool(cache, "writeback", mode != DISK_WRITETHROUGH);
-    put_bool(cache, "direct", false);
-    put_bool(cache, "no-flush", mode == DISK_UNSAFE);
-    put(item, "cache", cache);
+        qmp_put_int(item, limits[i], 0);
+    qmp_put_string(image, "filename", disk_path(disk));
+    qmp_put_string(image, "format", "raw");
+    qmp_put_int(image, "virtual-size", disk_nr_sectors(disk) * DISK_SECTOR);
+    qmp_put(item, "image", image);
+    qmp_put_bool(cache, "writeback", mode != DISK_WRITETHROUGH);
+    qmp_put_bool(cache, "direct", false);
+    qmp_put_bool(cache, "no-flush", mode == DISK_UNSAFE);
+    qmp_put(item, "cache", cache);
     return item;
 }
 
@@ -74,17 +52,17 @@ struct json_object *qmp_query_block(struct qmp_call *call,
     while ((disk = disks_next(disks, disk))) {
         struct json_object *item = json_object_new_object();
 
-        put_string(item, "device", disk_id(disk));
-        put_string(item, "qdev", disk_id(disk));
-        put_string(item, "type", "unknown");
-        put_bool(item, "removable", disk_removable(disk));
-        put_bool(item, "locked", disk_tray_locked(disk));
-        put_string(item, "io-status", "ok");
+        qmp_put_string(item, "device", disk_id(disk));
+        qmp_put_string(item, "qdev", disk_id(disk));
+        qmp_put_string(item, "type", "unknown");
+        qmp_put_bool(item, "removable", disk_removable(disk));
+        qmp_put_bool(item, "locked", disk_tray_locked(disk));
+        qmp_put_string(item, "io-status", "ok");
         if (disk_removable(disk))
-            put_bool(item, "tray_open", disk_tray_open(disk));
+            qmp_put_bool(item, "tray_open", disk_tray_open(disk));
         if (disk_has_medium(disk))
-            put(item, "inserted", describe_medium(disk));
-        json_object_array_add(list, item);
+            qmp_put(item, "inserted", describe_medium(disk));
+        qmp_add(list, item);
     }
     return list;
 }
@@ -122,10 +100,10 @@ static struct json_object *describe_stats(const struct disk_stats *stats)
     struct json_object *item = json_object_new_object();
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
-        put_number(item, rows[i].name, rows[i].value);
-    put_bool(item, "account_failed", false);
-    put_bool(item, "account_invalid", false);
-    put(item, "timed_stats", json_object_new_array());
+        qmp_put_int(item, rows[i].name, rows[i].value);
+    qmp_put_bool(item, "account_failed", false);
+    qmp_put_bool(item, "account_invalid", false);
+    qmp_put(item, "timed_stats", json_object_new_array());
     return item;
 }
 
@@ -142,10 +120,10 @@ struct json_object *qmp_query_blockstats(struct qmp_call *call,
         struct disk_stats stats;
 
         disk_get_stats(disk, &stats);
-        put_string(item, "device", disk_id(disk));
-        put_string(item, "qdev", disk_id(disk));
-        put(item, "stats", describe_stats(&stats));
-        json_object_array_add(list, item);
+        qmp_put_string(item, "device", disk_id(disk));
+        qmp_put_string(item, "qdev", disk_id(disk));
+        qmp_put(item, "stats", describe_stats(&stats));
+        qmp_add(list, item);
     }
     return list;
 }

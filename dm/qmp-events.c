@@ -17,11 +17,11 @@ static void emit_size(struct qmp_events *events,
 
     device->ops->fill_info(device, &info);
     if (info.id)
-        qmp_put(data, "id", json_object_new_string(info.id));
-    qmp_put(data, "size", json_object_new_int64((int64_t)info.size));
+        qmp_put_string(data, "id", info.id);
+    qmp_put_int(data, "size", (int64_t)info.size);
     snprintf(path, sizeof(path), "/machine/peripheral%s/%s",
              info.id ? "" : "-anon", info.id ? info.id : info.memdev);
-    qmp_put(data, "qom-path", json_object_new_string(path));
+    qmp_put_string(data, "qom-path", path);
     events->emit("MEMORY_DEVICE_SIZE_CHANGE", data, events->opaque);
 }
 

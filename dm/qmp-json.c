@@ -35,6 +35,22 @@ void qmp_add(struct json_object *list, struct json_object *value)
         spoil(list, value);
 }
 
+void qmp_put_string(struct json_object *object, const char *key,
+                    const char *text)
+{
+    qmp_put(object, key, json_object_new_string(text));
+}
+
+void qmp_put_int(struct json_object *object, const char *key, int64_t value)
+{
+    qmp_put(object, key, json_object_new_int64(value));
+}
+
+void qmp_put_bool(struct json_object *object, const char *key, bool value)
+{
+    qmp_put(object, key, json_object_new_boolean(value));
+}
+
 void qmp_echo(struct json_object *object, const char *key,
               struct json_object *value)
 {

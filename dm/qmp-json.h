@@ -8,7 +8,9 @@
  * of it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -19,6 +21,11 @@
 void qmp_put(struct json_object *object, const char *key,
              struct json_object *value);
 void qmp_add(struct json_object *list, struct json_object *value);
+
+void qmp_put_string(struct json_object *object, const char *key,
+                    const char *text);
+void qmp_put_int(struct json_object *object, const char *key, int64_t value);
+void qmp_put_bool(struct json_object *object, const char *key, bool value);
 
 /* Add what came from the peer and stays its owner's; NULL is JSON's null. */
 void qmp_echo(struct json_object *object, const char *key,

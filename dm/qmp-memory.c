@@ -8,18 +8,12 @@
 
 #include "xenram/memory-device.h"
 
-static void put_number(struct json_object *object, const char *key,
-                       uint64_t value)
-{
-    qmp_put(object, key, json_object_new_int64((int64_t)value));
-}
-
 static void put_backend(struct json_object *object, const char *memdev)
 {
     char path[MEMORY_PATH_MAX];
 
     memory_backend_path(memdev, path);
-    qmp_put(object, "memdev", json_object_new_string(path));
+    qmp_put_string(object, "memdev", path);
 }
 
 static struct json_object *describe_dimm(const struct xen_memory_info *info)
@@ -27,14 +21,14 @@ static struct json_object *describe_dimm(const struct xen_memory_info *info)
     struct json_object *data = json_object_new_object();
 
     if (info->id)
-        qmp_put(data, "id", json_object_new_string(info->id));
-    put_number(data, "addr", info->addr);
-    put_number(data, "size", info->size);
-    put_number(data, "slot", info->slot);
-    put_number(data, "node", info->node);
+        qmp_put_string(data, "id", info->id);
+    qmp_put_int(data, "addr", info->addr);
+    qmp_put_int(data, "size", info->size);
+    qmp_put_int(data, "slot", info->slot);
+    qmp_put_int(data, "node", info->node);
     put_backend(data, info->memdev);
-    qmp_put(data, "hotplugged", json_object_new_boolean(info->hotplugged));
-    qmp_put(data, "hotpluggable", json_object_new_boolean(info->hotpluggable));
+    qmp_put_bool(data, "hotplugged", info->hotplugged);
+    qmp_put_bool(data, "hotpluggable", info->hotpluggable);
     return data;
 }
 
@@ -44,13 +38,13 @@ describe_virtio_mem(const struct xen_memory_info *info)
     struct json_object *data = json_object_new_object();
 
     if (info->id)
-        qmp_put(data, "id", json_object_new_string(info->id));
-    put_number(data, "memaddr", info->addr);
-    put_number(data, "requested-size", info->requested_size);
-    put_number(data, "size", info->size);
-    put_number(data, "max-size", info->max_size);
-    put_number(data, "block-size", info->block_size);
-    put_number(data, "node", info->node);
+        qmp_put_string(data, "id", info->id);
+    qmp_put_int(data, "memaddr", info->addr);
+    qmp_put_int(data, "requested-size", info->requested_size);
+    qmp_put_int(data, "size", info->size);
+    qmp_put_int(data, "max-size", info->max_size);
+    qmp_put_int(data, "block-size", info->block_size);
+    qmp_put_int(data, "node", info->node);
     put_backend(data, info->memdev);
     return data;
 }
@@ -68,8 +62,7 @@ struct json_object *qmp_query_memory_devices(struct qmp_call *call,
         struct xen_memory_info info;
 
         device->ops->fill_info(device, &info);
-        qmp_put(item, "type",
-                json_object_new_string(memory_kind_name(info.kind)));
+        qmp_put_string(item, "type", memory_kind_name(info.kind));
         qmp_put(item, "data",
                 info.kind == XEN_MEMORY_DIMM ? describe_dimm(&info)
                                              : describe_virtio_mem(&info));
@@ -85,7 +78,7 @@ struct json_object *qmp_query_memory_size(struct qmp_call *call,
     struct json_object *result = json_object_new_object();
 
     (void)error;
-    put_number(result, "base-memory", memory_base_size(machine));
-    put_number(result, "plugged-memory", memory_plugged_size(machine));
+    qmp_put_int(result, "base-memory", memory_base_size(machine));
+    qmp_put_int(result, "plugged-memory", memory_plugged_size(machine));
     return result;
 }

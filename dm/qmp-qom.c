@@ -5,6 +5,7 @@
  */
 #include "config.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "dm/machine.h"
@@ -30,8 +31,8 @@ static struct device *find(const struct qmp_call *call, struct qmp_error *error)
     return device;
 }
 
-static struct json_object *property(const struct xen_memory_info *info,
-                                    const char *name)
+static bool find_property(const struct xen_memory_info *info, const char *name,
+                          uint64_t *value)
 {
     const struct {
         const char *name;
@@ -45,9 +46,11 @@ static struct json_object *property(const struct xen_memory_info *info,
     };
 
     for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
-        if (strcmp(numbers[i].name, name) == 0)
-            return json_object_new_int64((int64_t)numbers[i].value);
-    return NULL;
+        if (strcmp(numbers[i].name, name) == 0) {
+            *value = numbers[i].value;
+            return true;
+        }
+    return false;
 }
 
 struct json_object *qmp_qom_get(struct qmp_call *call, struct qmp_error *error)
@@ -55,16 +58,15 @@ struct json_object *qmp_qom_get(struct qmp_call *call, struct qmp_error *error)
     const char *name = qmp_string(call, "property");
     const struct device *device = find(call, error);
     struct xen_memory_info info;
-    struct json_object *value;
+    uint64_t value;
 
     if (!device)
         return NULL;
     virtio_mem_info(device, &info);
-    value = property(&info, name);
-    if (!value)
-        qmp_fail(error, QMP_GENERIC, "%s has no property %.100s", info.id,
-                 name);
-    return value;
+    if (!find_property(&info, name, &value))
+        return qmp_fail(error, QMP_GENERIC, "%s has no property %.100s",
+                        info.id, name);
+    return json_object_new_int64((int64_t)value);
 }
 
 struct json_object *qmp_qom_set(struct qmp_call *call, struct qmp_error *error)

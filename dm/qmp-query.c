@@ -11,32 +11,16 @@
 #include "dm/qmp-commands.h"
 #include "dm/qmp-json.h"
 
-static void put_string(struct json_object *object, const char *key,
-                       const char *value)
-{
-    qmp_put(object, key, json_object_new_string(value));
-}
-
-static void put_int(struct json_object *object, const char *key, int64_t value)
-{
-    qmp_put(object, key, json_object_new_int64(value));
-}
-
-static void put_bool(struct json_object *object, const char *key, bool value)
-{
-    qmp_put(object, key, json_object_new_boolean(value));
-}
-
 struct json_object *qmp_version(void)
 {
     struct json_object *version = json_object_new_object();
     struct json_object *qemu = json_object_new_object();
 
-    put_int(qemu, "major", QMP_VERSION_MAJOR);
-    put_int(qemu, "minor", QMP_VERSION_MINOR);
-    put_int(qemu, "micro", QMP_VERSION_MICRO);
+    qmp_put_int(qemu, "major", QMP_VERSION_MAJOR);
+    qmp_put_int(qemu, "minor", QMP_VERSION_MINOR);
+    qmp_put_int(qemu, "micro", QMP_VERSION_MICRO);
     qmp_put(version, "qemu", qemu);
-    put_string(version, "package", "xenram " PACKAGE_VERSION);
+    qmp_put_string(version, "package", "xenram " PACKAGE_VERSION);
     return version;
 }
 
@@ -63,10 +47,11 @@ struct json_object *qmp_query_status(struct qmp_call *call,
     struct json_object *result = json_object_new_object();
 
     (void)error;
-    put_string(result, "status",
-               machine ? machine_status_name(machine) : "prelaunch");
-    put_bool(result, "running", machine && machine->status == MACHINE_RUNNING);
-    put_bool(result, "singlestep", false);
+    qmp_put_string(result, "status",
+                   machine ? machine_status_name(machine) : "prelaunch");
+    qmp_put_bool(result, "running",
+                 machine && machine->status == MACHINE_RUNNING);
+    qmp_put_bool(result, "singlestep", false);
     return result;
 }
 
@@ -83,9 +68,9 @@ struct json_object *qmp_query_chardev(struct qmp_call *call,
         if (!machine->serials[i])
             continue;
         item = json_object_new_object();
-        put_string(item, "label", chardev_label(machine->serials[i]));
-        put_string(item, "filename", chardev_filename(machine->serials[i]));
-        put_bool(item, "frontend-open", true);
+        qmp_put_string(item, "label", chardev_label(machine->serials[i]));
+        qmp_put_string(item, "filename", chardev_filename(machine->serials[i]));
+        qmp_put_bool(item, "frontend-open", true);
         qmp_add(list, item);
     }
     return list;
@@ -98,7 +83,7 @@ struct json_object *qmp_query_vnc(struct qmp_call *call,
 
     (void)call;
     (void)error;
-    put_bool(result, "enabled", false);
+    qmp_put_bool(result, "enabled", false);
     return result;
 }
 
@@ -109,8 +94,8 @@ struct json_object *qmp_query_kvm(struct qmp_call *call,
 
     (void)call;
     (void)error;
-    put_bool(result, "enabled", false);
-    put_bool(result, "present", false);
+    qmp_put_bool(result, "enabled", false);
+    qmp_put_bool(result, "present", false);
     return result;
 }
 
@@ -121,7 +106,7 @@ struct json_object *qmp_query_name(struct qmp_call *call,
 
     (void)error;
     if (call->context->options->name)
-        put_string(result, "name", call->context->options->name);
+        qmp_put_string(result, "name", call->context->options->name);
     return result;
 }
 
@@ -132,7 +117,7 @@ struct json_object *qmp_query_uuid(struct qmp_call *call,
 
     (void)call;
     (void)error;
-    put_string(result, "UUID", "00000000-0000-0000-0000-000000000000");
+    qmp_put_string(result, "UUID", "00000000-0000-0000-0000-000000000000");
     return result;
 }
 
@@ -143,7 +128,7 @@ struct json_object *qmp_query_target(struct qmp_call *call,
 
     (void)call;
     (void)error;
-    put_string(result, "arch", "x86_64");
+    qmp_put_string(result, "arch", "x86_64");
     return result;
 }
 
@@ -164,11 +149,11 @@ struct json_object *qmp_query_options(struct qmp_call *call,
     for (size_t i = 0; i < sizeof(parameters) / sizeof(parameters[0]); i++) {
         struct json_object *parameter = json_object_new_object();
 
-        put_string(parameter, "name", parameters[i]);
-        put_string(parameter, "type", "string");
+        qmp_put_string(parameter, "name", parameters[i]);
+        qmp_put_string(parameter, "type", "string");
         qmp_add(names, parameter);
     }
-    put_string(option, "option", "run-with");
+    qmp_put_string(option, "option", "run-with");
     qmp_put(option, "parameters", names);
     qmp_add(list, option);
     return list;
@@ -184,11 +169,11 @@ struct json_object *qmp_query_cpus(struct qmp_call *call,
     for (unsigned i = 0; i < call->context->machine->nr_vcpus; i++) {
         struct json_object *item = json_object_new_object();
 
-        put_int(item, "CPU", i);
-        put_bool(item, "current", i == 0);
-        put_bool(item, "halted", false);
-        put_int(item, "thread_id", 0);
-        put_string(item, "arch", "x86");
+        qmp_put_int(item, "CPU", i);
+        qmp_put_bool(item, "current", i == 0);
+        qmp_put_bool(item, "halted", false);
+        qmp_put_int(item, "thread_id", 0);
+        qmp_put_string(item, "arch", "x86");
         qmp_add(list, item);
     }
     return list;
@@ -208,9 +193,9 @@ struct json_object *qmp_query_cpus_fast(struct qmp_call *call,
     for (unsigned i = 0; i < call->context->machine->nr_vcpus; i++) {
         struct json_object *item = json_object_new_object();
 
-        put_int(item, "cpu-index", i);
-        put_int(item, "thread-id", 0);
-        put_string(item, "target", "x86_64");
+        qmp_put_int(item, "cpu-index", i);
+        qmp_put_int(item, "thread-id", 0);
+        qmp_put_string(item, "target", "x86_64");
         qmp_add(list, item);
     }
     return list;
@@ -226,11 +211,11 @@ struct json_object *qmp_query_hotpluggable_cpus(struct qmp_call *call,
         struct json_object *item = json_object_new_object();
         struct json_object *place = json_object_new_object();
 
-        put_int(place, "socket-id", i);
-        put_int(place, "core-id", 0);
-        put_int(place, "thread-id", 0);
-        put_string(item, "type", "xen-vcpu");
-        put_int(item, "vcpus-count", 1);
+        qmp_put_int(place, "socket-id", i);
+        qmp_put_int(place, "core-id", 0);
+        qmp_put_int(place, "thread-id", 0);
+        qmp_put_string(item, "type", "xen-vcpu");
+        qmp_put_int(item, "vcpus-count", 1);
         qmp_put(item, "props", place);
         qmp_add(list, item);
     }
@@ -264,12 +249,12 @@ static struct json_object *describe_fdset(const struct qmp_fdset_entry *entries,
         if (entries[i].fd < 0 || entries[i].set != entries[first].set)
             continue;
         fd = json_object_new_object();
-        put_int(fd, "fd", entries[i].fd);
+        qmp_put_int(fd, "fd", entries[i].fd);
         if (entries[i].opaque[0])
-            put_string(fd, "opaque", entries[i].opaque);
+            qmp_put_string(fd, "opaque", entries[i].opaque);
         qmp_add(fds, fd);
     }
-    put_int(item, "fdset-id", entries[first].set);
+    qmp_put_int(item, "fdset-id", entries[first].set);
     qmp_put(item, "fds", fds);
     return item;
 }
@@ -310,14 +295,14 @@ static struct json_object *describe_bars(const struct pci_function *function)
         if (bar->kind == PCI_BAR_NONE)
             continue;
         item = json_object_new_object();
-        put_int(item, "bar", i);
-        put_string(item, "type", bar->kind == PCI_BAR_IO ? "io" : "memory");
-        put_int(item, "address",
-                bar->mapped == PCI_UNMAPPED ? -1 : (int64_t)bar->mapped);
-        put_int(item, "size", bar->size);
+        qmp_put_int(item, "bar", i);
+        qmp_put_string(item, "type", bar->kind == PCI_BAR_IO ? "io" : "memory");
+        qmp_put_int(item, "address",
+                    bar->mapped == PCI_UNMAPPED ? -1 : (int64_t)bar->mapped);
+        qmp_put_int(item, "size", bar->size);
         if (bar->kind != PCI_BAR_IO) {
-            put_bool(item, "prefetch", bar->kind == PCI_BAR_MEM_PREFETCH);
-            put_bool(item, "mem_type_64", false);
+            qmp_put_bool(item, "prefetch", bar->kind == PCI_BAR_MEM_PREFETCH);
+            qmp_put_bool(item, "mem_type_64", false);
         }
         qmp_add(list, item);
     }
@@ -332,21 +317,21 @@ describe_function(const struct pci_function *function)
     struct json_object *class_info = json_object_new_object();
     struct json_object *id = json_object_new_object();
 
-    put_int(class_info, "class", config_word(function, 0x0a));
-    put_string(class_info, "desc", function->name);
-    put_int(id, "vendor", config_word(function, 0x00));
-    put_int(id, "device", config_word(function, 0x02));
-    put_int(item, "bus", 0);
-    put_int(item, "slot", function->devfn >> 3);
-    put_int(item, "function", function->devfn & 7);
+    qmp_put_int(class_info, "class", config_word(function, 0x0a));
+    qmp_put_string(class_info, "desc", function->name);
+    qmp_put_int(id, "vendor", config_word(function, 0x00));
+    qmp_put_int(id, "device", config_word(function, 0x02));
+    qmp_put_int(item, "bus", 0);
+    qmp_put_int(item, "slot", function->devfn >> 3);
+    qmp_put_int(item, "function", function->devfn & 7);
     qmp_put(item, "class_info", class_info);
     qmp_put(item, "id", id);
     if (function->config[0x3d]) {
-        put_int(item, "irq", function->config[0x3c]);
-        put_int(item, "irq_pin", function->config[0x3d]);
+        qmp_put_int(item, "irq", function->config[0x3c]);
+        qmp_put_int(item, "irq_pin", function->config[0x3d]);
     }
     /* libxl gives up on a device without one. */
-    put_string(item, "qdev_id", function->name);
+    qmp_put_string(item, "qdev_id", function->name);
     qmp_put(item, "regions", describe_bars(function));
     return item;
 }
@@ -366,7 +351,7 @@ struct json_object *qmp_query_pci(struct qmp_call *call,
         if (function && function->present)
             qmp_add(devices, describe_function(function));
     }
-    put_int(bus, "bus", 0);
+    qmp_put_int(bus, "bus", 0);
     qmp_put(bus, "devices", devices);
     qmp_add(list, bus);
     return list;

@@ -58,8 +58,8 @@ static struct json_object *error_reply(const struct qmp_error *error)
     struct json_object *reply = json_object_new_object();
     struct json_object *body = json_object_new_object();
 
-    qmp_put(body, "class", json_object_new_string(error->class));
-    qmp_put(body, "desc", json_object_new_string(error->text));
+    qmp_put_string(body, "class", error->class);
+    qmp_put_string(body, "desc", error->text);
     qmp_put(reply, "error", body);
     return reply;
 }

@@ -323,10 +323,10 @@ static struct json_object *make_event(const char *name,
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
-    qmp_put(stamp, "seconds", json_object_new_int64(now.tv_sec));
-    qmp_put(stamp, "microseconds", json_object_new_int64(now.tv_nsec / 1000));
+    qmp_put_int(stamp, "seconds", now.tv_sec);
+    qmp_put_int(stamp, "microseconds", now.tv_nsec / 1000);
     qmp_put(event, "timestamp", stamp);
-    qmp_put(event, "event", json_object_new_string(name));
+    qmp_put_string(event, "event", name);
     qmp_put(event, "data", data);
     return event;
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 #include <json-c/json.h>
 
+#include "dm/block/disks.h"
 #include "dm/pci.h"
 #include "dm/qmp-json.h"
 #include "dm/qmp-session.h"
@@ -132,6 +133,8 @@ static void a_reply_is_whole_or_an_error_or_none(void **state)
 {
     static const char *const messages[] = {
         "{\"execute\":\"query-status\",\"id\":null}",
+        "{\"execute\":\"query-block\"}",
+        "{\"execute\":\"query-blockstats\"}",
         "{\"execute\":\"query-chardev\",\"id\":[1,null,{\"a\":2.5}]}",
         "{\"execute\":\"query-command-line-options\"}",
         "{\"execute\":\"query-commands\"}",
@@ -140,6 +143,8 @@ static void a_reply_is_whole_or_an_error_or_none(void **state)
         "{\"execute\":\"query-fdsets\"}",
         "{\"execute\":\"query-hotpluggable-cpus\"}",
         "{\"execute\":\"query-kvm\"}",
+        "{\"execute\":\"query-memory-devices\"}",
+        "{\"execute\":\"query-memory-size-summary\"}",
         "{\"execute\":\"query-name\"}",
         "{\"execute\":\"query-pci\"}",
         "{\"execute\":\"query-target\"}",
@@ -150,6 +155,8 @@ static void a_reply_is_whole_or_an_error_or_none(void **state)
         "{\"execute\":\"query-xenram-mapcache\"}",
         ("{\"execute\":\"human-monitor-command\",\"arguments\":"
          "{\"command-line\":\"info status\"}}"),
+        ("{\"execute\":\"qom-get\",\"arguments\":{\"path\":\"vm0\","
+         "\"property\":\"size\"}}"),
         "{\"execute\":\"no-such-command\",\"id\":\"x\"}",
     };
     static struct pci_function function = {
@@ -160,14 +167,28 @@ static void a_reply_is_whole_or_an_error_or_none(void **state)
                     .size = 4096,
                     .mapped = PCI_UNMAPPED},
     };
+    static const struct disk_spec drive = {
+        .id = "ide-5632",
+        .path = "/proc/self/exe",
+        .read_only = true,
+        .removable = true,
+        .raw = true,
+    };
+    static const struct options options = {.incoming_fd = -1};
     struct fixture *fixture = *state;
     struct client *client = client_log_in(fixture, fixture->path);
+    struct disk *disk;
 
+    fake.machine.options = &options;
     fake.machine.pci[function.devfn] = &function;
+    assert_int_equal(disks_open(&fixture->loop, &options, &fake.machine.disks),
+                     0);
+    assert_int_equal(disks_add(fake.machine.disks, &drive, &disk), 0);
     add_descriptor(client);
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
         assert_true(ask_with_failures(fixture, messages[i]) > 3);
     client_hang_up(client);
+    disks_close(fake.machine.disks);
 }
 
 static char *greet(void)
