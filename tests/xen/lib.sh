@@ -127,10 +127,18 @@ has_line() { lines_like "$@" >/dev/null; }
 
 line_or_panic() { has_line "$1" "$2" || has_line "$1" 'Kernel panic'; }
 
+# last_words GUEST: what it has said since the mark, the counting apart.
+last_words() {
+	said=$(serial_since_mark "$1" | grep -av '^guest: count' | tail -n 2 |
+		tr '\n' ' ' | tr -cd ' -~')
+	echo "it said ${said:-nothing else} and counted $(serial_since_mark "$1" |
+		grep -ac '^guest: count') times"
+}
+
 # wait_line GUEST PATTERN SECONDS: waits for a line since the mark, prints it.
 wait_line() {
 	within "$3" line_or_panic "$1" "$2" ||
-		fail "guest $1: no \"$2\" on the serial console within $3 s"
+		fail "guest $1: no \"$2\" on the serial console within $3 s; $(last_words "$1")"
 	has_line "$1" "$2" || fail "guest $1: kernel panic"
 	lines_like "$1" "$2" | tail -n 1 | tr -d '\r'
 }
