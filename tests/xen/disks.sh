@@ -132,7 +132,7 @@ empty_image() {
 }
 
 # The kernel of a guest that has drivers for emulated disks uses them.
-emulated='cmdline="console=ttyS0 quiet mitigations=off pci=noearly xen_emul_unplug=never"'
+emulated='cmdline="console=ttyS0 loglevel=2 mitigations=off pci=noearly xen_emul_unplug=never"'
 
 has() {
 	reply=$(guest_ask "$1" "has $2 30" '^guest: has' 60) || exit 1

@@ -46,7 +46,8 @@ within() {
 	done
 }
 
-# On a processor that lags, making up for missed ticks would take all of it.
+# On a processor that lags, making up for missed ticks would take all of it. What
+# a kernel has to say but that it dies would come in the middle of other lines.
 default_keys() {
 	cat <<-END
 	name="$1"
@@ -55,7 +56,7 @@ default_keys() {
 	vcpus=1
 	kernel="/xt/guest/vmlinuz"
 	ramdisk="/xt/guest/initrd"
-	cmdline="console=ttyS0 quiet mitigations=off pci=noearly"
+	cmdline="console=ttyS0 loglevel=2 mitigations=off pci=noearly"
 	serial="pty"
 	vga="none"
 	vnc=0
@@ -254,7 +255,7 @@ virtio_mem_guest() {
 	alone=initcall_blacklist=balloon_init
 	[ "$XEN" != 4.17 ] || alone=xen_nopv
 	guest_config "$1" memory=384 videoram=256 \
-		"cmdline=\"console=ttyS0 quiet mitigations=off pci=noearly $alone memhp_default_state=online_movable ${3:-}\"" \
+		"cmdline=\"console=ttyS0 loglevel=2 mitigations=off pci=noearly $alone memhp_default_state=online_movable ${3:-}\"" \
 		"device_model_args_hvm=[$2]"
 }
 

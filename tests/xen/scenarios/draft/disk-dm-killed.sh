@@ -10,7 +10,13 @@ flushed() {
 }
 
 # flushed_more NAME NUMBER
-flushed_more() { [ "$(flushed "$1")" -gt "$2" ]; }
+flushed_more() {
+	times=$(flushed "$1")
+	[ "${times:-0}" -gt "$2" ]
+}
+
+# The follower reads a console to the end that a dead device model gave it.
+all_read() { ! pgrep -f "^cat $(cat "$guests/$1.tty")" >/dev/null; }
 
 # dies NAME DISK [KEY=VALUE]
 dies() {
@@ -22,7 +28,7 @@ dies() {
 	guest_cmd "$name" "disk-load flush /dev/$disk 0 64"
 	within 60 flushed_more "$name" 50 || fail "the guest does not write"
 	kill -9 "$(dm_pid "$name")"
-	sleep 1
+	must "its last words are not read" within 10 all_read "$name"
 	note "$(flushed "$name") were flushed"
 	disk-load check "$image" 0 64 "$(flushed "$name")" ||
 		fail "what was flushed is not in the image"
