@@ -2,10 +2,12 @@
 #include "config.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -465,6 +467,30 @@ static void an_error_of_the_disk_is_one_of_the_drive(void **state)
     memory_holds(DATA, 4, 16);
 }
 
+/* What a full file system is to it, a limit of file sizes is as well. */
+static void a_write_that_fails_has_not_found_its_sector(void **state)
+{
+    static const uint32_t addresses[] = {DATA}, lengths[] = {16 * 512};
+    struct rlimit before, limit;
+    uint8_t status;
+
+    (void)state;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = before;
+    limit.rlim_cur = 512 * 20;
+    dma_table(addresses, lengths, 1);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    status = run_dma(WRITE_DMA, 10, 16);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    signal(SIGXFSZ, SIG_DFL);
+    assert_int_equal(status, ST_READY | ST_ERR);
+    assert_int_equal(inb(R_ERROR), ER_IDNF);
+    assert_int_equal(dma_status() & BM_ERROR, 0);
+    dma_stop();
+    assert_int_equal(run_dma(WRITE_DMA, 10, 16), ST_READY);
+}
+
 #define DRIVES(test, drives)                                                   \
     cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, drives)
 #define TEST(test) DRIVES(test, NULL)
@@ -489,6 +515,7 @@ int main(void)
         TEST(a_machine_that_ends_in_a_transfer_leaves_nothing),
         TEST(both_drives_of_a_channel_take_turns),
         TEST(an_error_of_the_disk_is_one_of_the_drive),
+        TEST(a_write_that_fails_has_not_found_its_sector),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

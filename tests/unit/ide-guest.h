@@ -23,7 +23,6 @@
 
 #define ST_ERR 0x01
 #define ST_DRQ 0x08
-#define ST_DF 0x20
 #define ST_READY 0x50
 #define ST_BSY 0x80
 #define ER_ABRT 0x04

@@ -19,7 +19,7 @@
 
 static void fail(struct ide_drive *drive, uint8_t error)
 {
-    ide_fail(drive, 0, error);
+    ide_fail(drive, error);
 }
 
 static void abort_command(struct ide_drive *drive)

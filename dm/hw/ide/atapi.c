@@ -96,7 +96,7 @@ void atapi_check(struct ide_drive *drive, uint8_t key, uint8_t asc,
     drive->asc = asc;
     drive->ascq = ascq;
     drive->task[TASK(IDE_COUNT)] = REASON_COMMAND | REASON_TO_HOST;
-    ide_fail(drive, 0, (uint8_t)(key << 4));
+    ide_fail(drive, (uint8_t)(key << 4));
 }
 
 static void refuse(struct ide_drive *drive, uint8_t asc)

@@ -241,7 +241,7 @@ static void memory_failed(struct ide_channel *channel)
     channel->bm_status |= BM_ERROR;
     channel->bm_status &= (uint8_t)~BM_ACTIVE;
     if (channel->transfer.source == IDE_SECTORS)
-        ide_fail(drive, 0, ER_ABRT);
+        ide_fail(drive, ER_ABRT);
     else
         atapi_check(drive, SENSE_HARDWARE_ERROR, 0, 0);
 }

@@ -149,10 +149,10 @@ void ide_finish(struct ide_drive *drive)
     ide_interrupt(drive);
 }
 
-void ide_fail(struct ide_drive *drive, uint8_t status, uint8_t error)
+void ide_fail(struct ide_drive *drive, uint8_t error)
 {
     drive->channel->transfer.phase = IDE_IDLE;
-    drive->status = ST_READY | ST_ERR | status;
+    drive->status = ST_READY | ST_ERR;
     drive->error = error;
     ide_interrupt(drive);
 }

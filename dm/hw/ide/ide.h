@@ -44,7 +44,6 @@ struct machine;
 #define ST_ERR 0x01
 #define ST_DRQ 0x08
 #define ST_DSC 0x10
-#define ST_DF 0x20
 #define ST_DRDY 0x40
 #define ST_BSY 0x80
 #define ST_READY (ST_DRDY | ST_DSC)
@@ -201,7 +200,7 @@ void ide_interrupt(struct ide_drive *drive);
 void ide_signature(struct ide_drive *drive);
 /* The command ended, and its transfer with it. */
 void ide_finish(struct ide_drive *drive);
-void ide_fail(struct ide_drive *drive, uint8_t status, uint8_t error);
+void ide_fail(struct ide_drive *drive, uint8_t error);
 
 /* ---- transfer.c ---- */
 

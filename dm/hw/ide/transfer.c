@@ -74,14 +74,17 @@ void ide_request_failed(struct ide_channel *channel, int error)
         return;
     }
     ata_set_address(drive, transfer->sector, transfer->extended);
-    if (error == -ERANGE)
-        ide_fail(drive, 0, ER_IDNF);
-    else if (error == -EROFS || error == -EFAULT)
-        ide_fail(drive, 0, ER_ABRT);
-    else if (transfer->write)
-        ide_fail(drive, ST_DF, ER_ABRT);
+    if (error == -EROFS || error == -EFAULT)
+        ide_fail(drive, ER_ABRT);
+    else if (transfer->write || error == -ERANGE)
+        /*
+         * Drives that cannot write a sector say that they do not find it.  What
+         * was aborted, Linux tries 30 times, with resets between (libata-eh.c,
+         * ata_eh_worth_retry; scsi_error.c).
+         */
+        ide_fail(drive, ER_IDNF);
     else
-        ide_fail(drive, 0, ER_UNC);
+        ide_fail(drive, ER_UNC);
 }
 
 /* ---- blocks ---- */
