@@ -17,7 +17,7 @@ struct disk_io {
     struct image *images;
     struct workers *workers;
     uv_async_t async; /* a worker has ended requests; keeps the loop alive */
-    uv_idle_t idle;   /* active: some ended without a worker */
+    uv_idle_t idle;   /* active: some are given, or ended, in this turn */
     unsigned nr_handles;
     struct request_list ended; /* done is to be called */
 };
@@ -45,7 +45,7 @@ struct disk {
 
 /* Runs on a worker. */
 void disk_carry_out(struct disk_request *request);
-/* Call done of those that have ended by now. */
+/* Call done of those that have ended by now, and start those that are new. */
 void disk_io_finish(struct disk_io *io);
 void disk_io_turned(uv_idle_t *idle);
 

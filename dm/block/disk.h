@@ -78,6 +78,7 @@ struct disk_request {
     uint64_t started; /* ns */
     uint64_t moved;   /* bytes */
     uint64_t covers;  /* writes, of a flush */
+    bool quick;       /* rarely blocks */
     int error;
 };
 

@@ -17,6 +17,10 @@
  */
 #define AT_ONCE_BYTES (1u << 20)
 
+/* A copy of so much into the page cache costs less than to wake a thread. */
+#define QUICK_BYTES (64u << 10)
+#define CACHE_PAGE 4096u
+
 void disk_carry_out(struct disk_request *request)
 {
     const struct image *image = request->image;
@@ -116,6 +120,14 @@ static bool is_over(struct disk_request *request)
     return request->op == DISK_READ && read_at_once(request);
 }
 
+/* Whole pages: nothing has to be read before. */
+static bool is_quick(const struct disk_request *request)
+{
+    return request->op == DISK_WRITE && request->length <= QUICK_BYTES &&
+           (request->offset | request->length) % CACHE_PAGE == 0 &&
+           request->disk->cache != DISK_WRITETHROUGH;
+}
+
 void disk_submit(struct disk *disk, struct disk_request *request)
 {
     struct disk_io *io = disk->io;
@@ -129,10 +141,11 @@ void disk_submit(struct disk *disk, struct disk_request *request)
         uv_ref((uv_handle_t *)&io->async);
     if (is_over(request)) {
         request_list_add(&io->ended, request);
-        uv_idle_start(&io->idle, disk_io_turned);
     } else {
+        request->quick = is_quick(request);
         workers_give(io->workers, request);
     }
+    uv_idle_start(&io->idle, disk_io_turned);
 }
 
 /* ---- the end of a request ---- */
@@ -258,6 +271,7 @@ void disk_io_finish(struct disk_io *io)
     nr = io->ended.nr;
     while (nr-- > 0 && io->ended.first)
         finish(request_list_take(&io->ended));
+    workers_start(io->workers);
     if (!io->ended.first)
         uv_idle_stop(&io->idle);
 }

@@ -4,8 +4,9 @@
 
 /*
  * Threads that carry out requests which may block.  They start with the first
- * request, one more whenever all are busy, and stay.  All functions belong to
- * the thread of the event loop.
+ * request, one more whenever all are busy, and stay.  Quick requests, which
+ * rarely block, share one thread: to wake another costs more than they do.  All
+ * functions belong to the thread of the event loop.
  */
 
 #include <uv.h>
@@ -35,11 +36,15 @@ int workers_open(void (*carry_out)(struct disk_request *request),
 /* No request is there any more.  Waits for the threads to end. */
 void workers_close(struct workers *workers);
 
-/* Without any thread (none could be started) it is carried out here and now. */
+/* It waits for workers_start, together with others of the same turn. */
 void workers_give(struct workers *workers, struct disk_request *request);
+/*
+ * Without any thread (none could be started) they are carried out here and now.
+ */
+void workers_start(struct workers *workers);
 /* Append those that have ended to list. */
 void workers_take(struct workers *workers, struct request_list *list);
-/* Sleep until one has ended that was not taken yet; one must be there. */
+/* Start, and sleep until one has ended that was not taken yet. */
 void workers_wait(struct workers *workers);
 
 #endif

@@ -26,6 +26,7 @@
 #define SECTORS (IMAGE_BYTES / DISK_SECTOR)
 #define WORDS (DISK_SECTOR / sizeof(uint32_t))
 #define MOST_SECTORS 260u /* some reads are too long to be tried at once */
+#define PAGE_SECTORS 8u
 #define DEPTH 24u
 #define MAX_IOV 6u
 
@@ -140,6 +141,10 @@ static void submit(struct world *world)
             slot = &world->slots[i];
     if (nr > most)
         nr = most;
+    if (any(world, 2) && nr >= PAGE_SECTORS) { /* whole pages */
+        first -= first % PAGE_SECTORS;
+        nr -= nr % PAGE_SECTORS;
+    }
     if (!slot || is_in_the_way(world, op, (uint64_t)first * DISK_SECTOR,
                                nr * DISK_SECTOR))
         return;

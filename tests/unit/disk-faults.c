@@ -507,6 +507,36 @@ static void disks_work_with_few_threads_or_none(void **state)
     }
 }
 
+/* So many threads start for four writes of so many bytes in one turn. */
+static unsigned threads_for(struct disk_env *env, size_t bytes)
+{
+    static char buffer[128 << 10];
+    struct disk_spec spec = disk_env_spec(env->path);
+    struct counted four[4];
+
+    disk_close(env->disk);
+    kernel.threads = 8;
+    env->disk = disk_env_open(env, &spec);
+    for (unsigned i = 0; i < 4; i++) {
+        counted_init(&four[i], DISK_WRITE, i * sizeof(buffer), buffer, bytes);
+        disk_submit(env->disk, &four[i].request);
+    }
+    disk_drain(env->disk);
+    return 8 - (unsigned)kernel.threads;
+}
+
+static void writes_of_few_whole_pages_share_a_thread(void **state)
+{
+    assert_int_equal(threads_for(*state, 4096), 1);
+    assert_int_equal(threads_for(*state, 64 << 10), 1);
+}
+
+static void writes_that_may_block_have_threads_of_their_own(void **state)
+{
+    assert_int_equal(threads_for(*state, 512), 4);
+    assert_int_equal(threads_for(*state, 128 << 10), 4);
+}
+
 static void a_disk_opens_only_with_all_its_memory(void **state)
 {
     struct disk_env *env = *state;
@@ -574,6 +604,8 @@ int main(void)
         TEST(a_discard_that_nobody_wants_does_nothing),
         TEST(a_discard_frees_and_what_cannot_is_not_asked_again),
         TEST(disks_work_with_few_threads_or_none),
+        TEST(writes_of_few_whole_pages_share_a_thread),
+        TEST(writes_that_may_block_have_threads_of_their_own),
         TEST(a_disk_opens_only_with_all_its_memory),
         TEST(a_medium_changes_only_with_all_its_memory),
     };

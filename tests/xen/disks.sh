@@ -145,12 +145,14 @@ dm_lives() {
 	count_now "$1" >/dev/null || exit 1
 }
 
-# load_fails NAME PATTERN: the load ended by itself, with these words.
+# load_fails NAME [WORDS]: the load ended by itself, for a reason that has these
+# words.
 load_fails() {
 	reply=$(wait_line "$1" '^guest: load ended' 300) || exit 1
 	note "$reply"
 	case $reply in
-	*$2*) ;;
+	*" ended ok "*) fail "$reply" ;;
+	*${2:-}*) ;;
 	*) fail "$reply" ;;
 	esac
 }

@@ -14,12 +14,12 @@ column() {
 
 monitor() { timeout 60 xl qemu-monitor-command counted "$1"; }
 
-empty_image data 64
+empty_image data 16
 data_guest counted "$(disk_key "$image" xvda)" "$emulated"
 has counted sda
-guest_ask counted "disk-load speed /dev/sda 0 64 write seq 1024 1" \
-	'^guest: disk-load speed' 60 >/dev/null
-guest_ask counted "digest sda" '^guest: digest' 60 >/dev/null
+guest_ask counted "disk-load speed /dev/sda 0 16 write seq 1024 1" \
+	'^guest: disk-load speed' 120 >/dev/null
+guest_ask counted "digest sda" '^guest: digest' 120 >/dev/null
 note "$(monitor "info block")"
 note "$(monitor "info blockstats")"
 must "no image in info block" grep -q "$image" <<-END
