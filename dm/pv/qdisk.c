@@ -217,8 +217,9 @@ void qdisk_warn_restricted(uint32_t domid, struct xenstore *xenstore)
         return;
     free(names);
     if (nr > 0)
-        log_warn("%u PV disks in image files are not served: dm_restrict=1 "
-                 "takes xenstore away (xl.cfg: give block devices in disk)",
+        log_warn("%u PV disks of backendtype=qdisk are not served: "
+                 "dm_restrict=1 takes xenstore away (xl.cfg: leave "
+                 "backendtype out of disk)",
                  nr);
 }
 

@@ -21,7 +21,7 @@
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/pv-env.h"
 
-/* PV disks in image files, from the toolstack's first key to the guest's end.
+/* PV disks that it serves, from the toolstack's first key to the guest's end.
  */
 
 #define XVDA 51712u

@@ -16,8 +16,26 @@ fresh_disk() {
 # as_device FILE: a block device of it, for blkback.
 as_device() { losetup --find --show "$1" || fail "no loop device for $1"; }
 
-# disk_key TARGET VDEV [MORE]
-disk_key() { echo "'format=raw,vdev=$2,access=${4:-rw}${3:+,$3},target=$1'"; }
+# disk_spec TARGET VDEV [ACCESS]: a file's PV disk is the device model's; left to
+# itself, libxl makes a loop device of it for blkback.
+disk_spec() {
+	backend=
+	[ ! -f "$1" ] || backend=backendtype=qdisk,
+	echo "format=raw,vdev=$2,access=${3:-rw},${backend}target=$1"
+}
+
+disk_key() { echo "'$(disk_spec "$@")'"; }
+
+# serves_pv NAME NR: so many PV disks of the guest are the device model's, and
+# connected.
+serves_pv() {
+	be=/local/domain/0/backend/qdisk/$(domid "$1")
+	nr=0
+	for devid in $(xenstore-list "$be"); do
+		[ "$(xenstore-read "$be/$devid/state")" != 4 ] || nr=$((nr + 1))
+	done
+	[ "$nr" = "$2" ] || fail "the device model serves $nr PV disks, not $2"
+}
 
 # bios_guest NAME TARGET [KEY=VALUE]...: boots from the disk. That takes minutes:
 # the BIOS reads a kernel of 12 MB by programmed I/O, and each access is emulated

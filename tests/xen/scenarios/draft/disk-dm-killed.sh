@@ -25,6 +25,7 @@ dies() {
 	empty_image data 64
 	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
 	has "$name" "$disk"
+	[ "$disk" != xvda ] || serves_pv "$name" 1
 	guest_cmd "$name" "disk-load flush /dev/$disk 0 64"
 	within 60 flushed_more "$name" 50 || fail "the guest does not write"
 	kill -9 "$(dm_pid "$name")"

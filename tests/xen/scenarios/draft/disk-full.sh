@@ -19,6 +19,7 @@ fills() {
 	truncate -s 64M "$image"
 	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
 	has "$name" "$disk"
+	[ "$disk" != xvda ] || serves_pv "$name" 1
 	load_start "$name" "/dev/$disk" 0 64
 	load_fails "$name" 'Input/output error'
 	dm_lives "$name"

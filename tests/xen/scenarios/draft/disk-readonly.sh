@@ -7,8 +7,9 @@
 empty_image root 16
 head -c 16777216 /dev/urandom >"$guests/fixed.raw"
 sum=$(sha256sum <"$guests/fixed.raw" | cut -d' ' -f1)
-data_guest ro "$(disk_key "$guests/root.raw" xvda),$(disk_key "$guests/fixed.raw" xvde '' ro)"
+data_guest ro "$(disk_key "$guests/root.raw" xvda),$(disk_key "$guests/fixed.raw" xvde ro)"
 has ro xvde
+serves_pv ro 2
 must "the guest reads something else" \
 	test "$(guest_ask ro "digest xvde" '^guest: digest' 60)" = "$sum"
 guest_cmd ro "load start /dev/xvde 0 16"

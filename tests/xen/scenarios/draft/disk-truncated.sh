@@ -13,6 +13,7 @@ shortens() {
 	empty_image data 64
 	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
 	has "$name" "$disk"
+	[ "$disk" != xvda ] || serves_pv "$name" 1
 	truncate -s 16M "$image"
 	guest_ask "$name" "disk-load speed /dev/$disk 0 16 read seq 64 1" \
 		'^guest: disk-load speed' 60 >/dev/null

@@ -7,6 +7,7 @@
 
 empty_image data 32
 data_guest first "$(disk_key "$image" xvda)"
+serves_pv first 1
 load_start first /dev/xvda 0 32
 guest_config second "disk=[$(disk_key "$image" xvda)]"
 must_fail "two guests have one image" x create "$guests/second.cfg"

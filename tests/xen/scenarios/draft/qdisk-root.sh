@@ -8,4 +8,5 @@
 fresh_disk deb
 disk_guest deb "$image"
 wait_login deb
+serves_pv deb 1
 disk_life deb xvda

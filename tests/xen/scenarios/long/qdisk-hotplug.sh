@@ -5,7 +5,7 @@
 . /xt/disks.sh
 
 attach() {
-	x block-attach hot "format=raw,vdev=$2,access=rw,target=$1" ||
+	x block-attach hot "$(disk_spec "$1" "$2")" ||
 		fail "xl block-attach failed"
 	has hot "$2"
 }
@@ -22,6 +22,7 @@ empty_image root 16
 data_guest hot "$(disk_key "$guests/root.raw" xvda)"
 attach "$guests/one.raw" xvdb
 attach "$guests/two.raw" xvdc
+serves_pv hot 3
 load_start hot /dev/xvdc 0 32
 write_raw hot xvdb
 detach xvdb

@@ -9,11 +9,13 @@ empty_image one 32
 empty_image two 12
 data_guest two "$(disk_key "$guests/one.raw" xvda),$(disk_key "$guests/two.raw" xvdb)"
 has two xvdb
+serves_pv two 2
 write_raw two xvdb
 load_start two /dev/xvda 0 32
 save_and_restore two
 same_raw two xvdb
 migrate two
+serves_pv two 2
 same_raw two xvdb
 load_end two 10
 must "dom0 sees something else in the image" \
