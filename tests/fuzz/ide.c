@@ -24,6 +24,7 @@
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/fuzz/board.h"
+#include "tests/fuzz/input.h"
 
 #define GUEST_MIB 4
 #define SOURCE 1u
@@ -36,22 +37,6 @@
 #define SUM_HEADER "\x0axenram/sum"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint64_t take(struct input *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < nr && input->left > 0; i++) {
-        value |= (uint64_t)*input->data++ << i * 8;
-        input->left--;
-    }
-    return value;
-}
 
 /* ---- the machine ------------------------------------------------------ */
 

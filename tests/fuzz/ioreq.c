@@ -20,6 +20,7 @@
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/fuzz/board.h"
+#include "tests/fuzz/input.h"
 
 #define GUEST_MIB 4
 #define GUEST_PAGES (GUEST_MIB * 256)
@@ -29,11 +30,6 @@
 #define TARGET 2u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
 
 /* A call of Xen failed: what is where may differ. */
 static bool faulty;
@@ -98,17 +94,6 @@ static void machine_close(struct board *board)
 }
 
 /* ---- the guest -------------------------------------------------------- */
-
-static uint64_t take(struct input *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < nr && input->left > 0; i++) {
-        value |= (uint64_t)*input->data++ << i * 8;
-        input->left--;
-    }
-    return value;
-}
 
 /* Ports of the platform, so that a mutation is likely to hit one. */
 static uint16_t take_port(struct input *input)

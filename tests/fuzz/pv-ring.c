@@ -17,6 +17,7 @@
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/fuzz/board.h"
+#include "tests/fuzz/input.h"
 #include "tests/unit/pv-env.h"
 
 #define XVDA 51712u
@@ -24,19 +25,6 @@
 #define INDIRECT_PAGE 300u
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *next, *end;
-};
-
-static uint64_t take(struct input *input, size_t len)
-{
-    uint64_t value = 0;
-
-    for (size_t i = 0; i < len && input->next < input->end; i++)
-        value |= (uint64_t)*input->next++ << i * 8;
-    return value;
-}
 
 /* Most are grants of pages; 255 is any number. */
 static uint32_t take_ref(struct input *input, const struct pv_front *front)
@@ -186,7 +174,7 @@ static void attach(struct pv_env *env)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct input input = {data, data + size};
+    struct input input = {data, size};
     struct pv_env env;
     struct pv_front front = {.env = &env, .devid = XVDA};
     uint8_t how = (uint8_t)take(&input, 1);
@@ -199,7 +187,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     pv_front_publish(&front);
     pv_set_front(XVDA, "state", "3");
     turns(&env);
-    for (unsigned i = 0; i < STEPS_MAX && input.next < input.end; i++)
+    for (unsigned i = 0; i < STEPS_MAX && input.left > 0; i++)
         step(&input, &front);
     pv_remove(XVDA);
     turns(&env);

@@ -22,6 +22,7 @@
 
 #include "tests/fakexen/fakexen.h"
 #include "tests/fuzz/board.h"
+#include "tests/fuzz/input.h"
 
 #include "xenram/mapcache.h"
 #include "xenram/memory-device.h"
@@ -48,22 +49,6 @@
 #define QUEUE_SIZE 8
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-    const uint8_t *data;
-    size_t left;
-};
-
-static uint64_t take(struct input *input, unsigned nr)
-{
-    uint64_t value = 0;
-
-    for (unsigned i = 0; i < nr && input->left > 0; i++) {
-        value |= (uint64_t)*input->data++ << i * 8;
-        input->left--;
-    }
-    return value;
-}
 
 /* ---- the machine ------------------------------------------------------ */
 
