@@ -2,7 +2,11 @@
 #include "config.h"
 #include "tests/fuzz/board.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "dm/bus.h"
 #include "dm/xen.h"
@@ -62,4 +66,52 @@ void board_close(struct board *board)
     xen_ram_close(machine->ram);
     xen_mapcache_close(machine->cache);
     xen_close(machine->xen);
+}
+
+int board_save(struct board *board)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+    int fd = memfd_create("state", MFD_CLOEXEC);
+
+    expect(fd >= 0);
+    expect(machine_stop(&board->machine) == 0);
+    if (machine_save(&board->machine, fd, false, error)) {
+        fprintf(stderr, "cannot save: %s\n", error);
+        abort();
+    }
+    return fd;
+}
+
+void board_load(struct board *board, int fd)
+{
+    char error[XEN_MIGRATE_ERROR_MAX];
+
+    expect(lseek(fd, 0, SEEK_SET) == 0);
+    if (machine_load(&board->machine, fd, error)) {
+        fprintf(stderr, "cannot load: %s\n", error);
+        abort();
+    }
+}
+
+uint8_t *state_bytes(int fd, size_t *len)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    uint8_t *bytes;
+
+    expect(size > 0);
+    bytes = malloc((size_t)size);
+    expect(bytes && pread(fd, bytes, (size_t)size, 0) == size);
+    *len = (size_t)size;
+    return bytes;
+}
+
+void expect_same_states(int a, int b)
+{
+    size_t left_len, right_len;
+    uint8_t *left = state_bytes(a, &left_len);
+    uint8_t *right = state_bytes(b, &right_len);
+
+    expect(left_len == right_len && memcmp(left, right, left_len) == 0);
+    free(left);
+    free(right);
 }

@@ -241,44 +241,12 @@ static void run_guest(struct board *board, struct input *input)
 
 /* ---- save, damage and load -------------------------------------------- */
 
-static int save(struct board *board)
-{
-    char error[XEN_MIGRATE_ERROR_MAX];
-    int fd = memfd_create("state", MFD_CLOEXEC);
-
-    expect(fd >= 0);
-    expect(machine_stop(&board->machine) == 0);
-    expect(machine_save(&board->machine, fd, false, error) == 0);
-    return fd;
-}
-
 static bool load(struct board *board, int fd)
 {
     char error[XEN_MIGRATE_ERROR_MAX];
 
     expect(lseek(fd, 0, SEEK_SET) == 0);
     return machine_load(&board->machine, fd, error) == 0;
-}
-
-static uint8_t *state_bytes(int fd, size_t *len)
-{
-    off_t size = lseek(fd, 0, SEEK_END);
-    uint8_t *bytes = malloc((size_t)size);
-
-    expect(bytes && pread(fd, bytes, (size_t)size, 0) == size);
-    *len = (size_t)size;
-    return bytes;
-}
-
-static void expect_same(int a, int b)
-{
-    size_t left_len, right_len;
-    uint8_t *left = state_bytes(a, &left_len);
-    uint8_t *right = state_bytes(b, &right_len);
-
-    expect(left_len == right_len && memcmp(left, right, left_len) == 0);
-    free(left);
-    free(right);
 }
 
 /* Other bytes in the controller's section, and a sum that fits. */
@@ -316,7 +284,7 @@ static int go_on(int fd, const uint8_t *data, size_t size)
         &(struct fakexen_domain){.domid = TARGET, .pages = GUEST_MIB * 256});
     machine_open(&target, TARGET, true);
     if (load(&target, fd)) {
-        after = save(&target);
+        after = board_save(&target);
         machine_cont(&target.machine);
         run_guest(&target, &input);
     }
@@ -338,12 +306,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     machine_reset(&board.machine);
     machine_cont(&board.machine);
     run_guest(&board, &input);
-    before = save(&board);
+    before = board_save(&board);
     board_close(&board);
 
     after = go_on(before, data, 0);
     expect(after >= 0);
-    expect_same(before, after);
+    expect_same_states(before, after);
     close(after);
     input = (struct input){data + size / 2, size - size / 2};
     damage(before, &input);

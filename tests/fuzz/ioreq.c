@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -276,45 +275,6 @@ static void run_op(struct board *board, struct input *input)
 
 /* ---- save and load ---------------------------------------------------- */
 
-static int save(struct board *board)
-{
-    char error[XEN_MIGRATE_ERROR_MAX] = "";
-    int fd = memfd_create("state", MFD_CLOEXEC);
-
-    expect(fd >= 0);
-    expect(machine_stop(&board->machine) == 0);
-    if (machine_save(&board->machine, fd, false, error)) {
-        fprintf(stderr, "cannot save: %s\n", error);
-        abort();
-    }
-    return fd;
-}
-
-static void load(struct board *board, int fd)
-{
-    char error[XEN_MIGRATE_ERROR_MAX] = "";
-
-    expect(lseek(fd, 0, SEEK_SET) == 0);
-    if (machine_load(&board->machine, fd, error)) {
-        fprintf(stderr, "cannot load: %s\n", error);
-        abort();
-    }
-}
-
-static void expect_same(int a, int b)
-{
-    off_t size = lseek(a, 0, SEEK_END);
-    uint8_t left[4096], right[4096];
-    ssize_t nr;
-
-    expect(size > 0 && lseek(b, 0, SEEK_END) == size);
-    for (off_t at = 0; at < size; at += nr) {
-        nr = pread(a, left, sizeof(left), at);
-        expect(nr > 0 && pread(b, right, (size_t)nr, at) == nr);
-        expect(memcmp(left, right, (size_t)nr) == 0);
-    }
-}
-
 /* What devices keep in Xen and must put there again. */
 static void expect_same_in_xen(void)
 {
@@ -331,18 +291,18 @@ static void expect_same_in_xen(void)
 static void move_to_another_domain(struct board *source, const char *kernel)
 {
     struct board target;
-    int before = save(source), after;
+    int before = board_save(source), after;
 
     fakexen_create(&(struct fakexen_domain){.domid = TARGET});
     fakexen_copy_memory(TARGET, SOURCE);
     machine_close(source);
 
     machine_open(&target, TARGET, true, kernel);
-    load(&target, before);
+    board_load(&target, before);
     serve(&target);
-    after = save(&target);
+    after = board_save(&target);
     if (!faulty) {
-        expect_same(before, after);
+        expect_same_states(before, after);
         expect_same_in_xen();
     }
     machine_close(&target);

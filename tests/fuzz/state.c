@@ -78,16 +78,10 @@ static bool load(struct board *board, const struct state *state)
 
 static struct state save(struct board *board)
 {
-    char error[XEN_MIGRATE_ERROR_MAX];
-    int fd = memfd_create("state", MFD_CLOEXEC);
+    int fd = board_save(board);
     struct state state;
 
-    expect(fd >= 0);
-    expect(machine_save(&board->machine, fd, false, error) == 0);
-    state.len = (size_t)lseek(fd, 0, SEEK_END);
-    state.bytes = malloc(state.len);
-    expect(state.bytes != NULL);
-    expect(pread(fd, state.bytes, state.len, 0) == (ssize_t)state.len);
+    state.bytes = state_bytes(fd, &state.len);
     close(fd);
     return state;
 }
@@ -177,7 +171,6 @@ static void live_on(struct board *board, uint32_t seed)
 
     machine_cont(&board->machine);
     use(board, seed);
-    expect(machine_stop(&board->machine) == 0);
     state = save(board);
     expect_same_again(&state);
     free(state.bytes);

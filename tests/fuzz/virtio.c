@@ -10,10 +10,6 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "dm/bus.h"
@@ -267,51 +263,22 @@ static uint64_t plugged(struct board *board)
     return info.size;
 }
 
-static int save(struct board *board)
-{
-    char error[XEN_MIGRATE_ERROR_MAX] = "";
-    int fd = memfd_create("state", MFD_CLOEXEC);
-
-    expect(fd >= 0);
-    expect(machine_stop(&board->machine) == 0);
-    if (machine_save(&board->machine, fd, false, error)) {
-        fprintf(stderr, "cannot save: %s\n", error);
-        abort();
-    }
-    return fd;
-}
-
-static void expect_same(int a, int b)
-{
-    uint8_t left[65536], right[65536];
-    ssize_t nr = pread(a, left, sizeof(left), 0);
-
-    expect(nr > 0 && nr < (ssize_t)sizeof(left));
-    expect(pread(b, right, sizeof(right), 0) == nr);
-    expect(memcmp(left, right, (size_t)nr) == 0);
-}
-
 static void move_to_another_domain(struct board *source)
 {
-    char error[XEN_MIGRATE_ERROR_MAX] = "";
     struct board target;
     uint64_t had;
-    int before = save(source), after;
+    int before = board_save(source), after;
 
     had = plugged(source);
     fakexen_create(&(struct fakexen_domain){.domid = TARGET});
     fakexen_copy_memory(TARGET, SOURCE);
     board_close(source);
     machine_open(&target, TARGET, true);
-    expect(lseek(before, 0, SEEK_SET) == 0);
-    if (machine_load(&target.machine, before, error)) {
-        fprintf(stderr, "cannot load: %s\n", error);
-        abort();
-    }
+    board_load(&target, before);
     expect(plugged(&target) == had);
     machine_cont(&target.machine);
-    after = save(&target);
-    expect_same(before, after);
+    after = board_save(&target);
+    expect_same_states(before, after);
     board_close(&target);
     close(before);
     close(after);
