@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <libdeflate.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +17,7 @@
 #include "tests/dm/carried.h"
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/capture.h"
+#include "tests/unit/sum.h"
 #include "tests/unit/xl-file.h"
 
 /* xenram inspect and check, beside the device model that saves and restores. */
@@ -455,19 +454,16 @@ static void put_be64(uint8_t *at, uint64_t value)
 static void set_rom_length(const char *path, uint64_t used, uint64_t size)
 {
     static const char name[] = "\x0fxenram/boot.rom";
-    size_t len, sum_at;
+    size_t len;
     uint8_t *data = read_file(path, &len);
     uint8_t *at = memmem(data, len, name, strlen(name));
-    uint32_t sum;
 
     CHECK(at != NULL);
     at += strlen(name) + 1 + 4 + 8; /* kind, flags, gfn */
     put_be64(at, used);
     put_be64(at + 8, 0x100000);
     put_be64(at + 16, size);
-    sum_at = len - 5;
-    sum = htobe32(libdeflate_crc32(0, data, sum_at));
-    memcpy(data + sum_at, &sum, sizeof(sum));
+    CHECK(fix_sum(data, len));
     write_file(path, data, len);
     free(data);
 }

@@ -14,6 +14,7 @@
 
 #include "tests/dm/carried.h"
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/sum.h"
 
 /*
  * States of other versions: such as have a boot ROM of another length, and
@@ -90,12 +91,11 @@ static void write_with_rom(const char *state, const char *edited,
     size_t len;
     uint8_t *data = read_file(state, &len);
     uint8_t *record = find(data, len, "xenram/boot.rom");
-    uint8_t *sum = find(data, len, "xenram/sum") + 8;
 
     put(record + RECORD_USED, 8, (size + PAGE - 1) / PAGE * PAGE);
     put(record + RECORD_SIZE, 8, size);
     put(record + RECORD_SUM, 4, libdeflate_crc32(0, rom, size));
-    put(sum, 4, libdeflate_crc32(0, data, (size_t)(sum - data)));
+    CHECK(fix_sum(data, len));
     write_file(edited, data, len);
     free(data);
 }

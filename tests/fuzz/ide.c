@@ -8,7 +8,6 @@
  * damaged: whatever of it is loaded, the guest can go on.
  */
 
-#include <libdeflate.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +24,7 @@
 #include "tests/fakexen/fakexen.h"
 #include "tests/fuzz/board.h"
 #include "tests/fuzz/input.h"
+#include "tests/unit/sum.h"
 
 #define GUEST_MIB 4
 #define SOURCE 1u
@@ -34,7 +34,6 @@
 #define IMAGE_SIZE 0x100000
 #define BUS_MASTER 0xc000
 #define TABLE 0x10000
-#define SUM_HEADER "\x0axenram/sum"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -252,11 +251,10 @@ static bool load(struct board *board, int fd)
 /* Other bytes in the controller's section, and a sum that fits. */
 static void damage(int fd, struct input *input)
 {
-    size_t len, at;
+    size_t len;
     uint8_t *bytes = state_bytes(fd, &len);
     uint8_t *section = memmem(bytes, len, "piix3-ide", 9);
-    uint8_t *sum = memmem(bytes, len, SUM_HEADER, strlen(SUM_HEADER));
-    uint32_t value;
+    uint8_t *sum = memmem(bytes, len, "\x0axenram/sum", 11);
 
     expect(section && sum > section);
     for (unsigned i = 0; i < MAX_DAMAGE && input->left > 0; i++) {
@@ -264,11 +262,7 @@ static void damage(int fd, struct input *input)
 
         section[where] = (uint8_t)take(input, 1);
     }
-    at = (size_t)(sum - bytes) + strlen(SUM_HEADER) + 8;
-    expect(len - at >= 4);
-    value = libdeflate_crc32(0, bytes, at);
-    for (size_t i = 0; i < 4; i++)
-        bytes[at + i] = (uint8_t)(value >> (24 - 8 * i));
+    expect(fix_sum(bytes, len));
     expect(pwrite(fd, bytes, len, 0) == (ssize_t)len);
     free(bytes);
 }

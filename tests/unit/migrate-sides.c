@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/sum.h"
 #include "xenram/mapcache.h"
 
 const struct lengths usual = {
@@ -374,13 +375,7 @@ size_t stream_find(const struct stream *stream, size_t from, const void *bytes,
 
 void stream_fix_sum(struct stream *stream)
 {
-    size_t at = stream_find(stream, 0, "\x0axenram/sum", 11) + 11 + 8;
-    uint32_t sum;
-
-    assert_true(at + 4 <= stream->len);
-    sum = libdeflate_crc32(0, stream->bytes, at);
-    for (size_t i = 0; i < 4; i++)
-        stream->bytes[at + i] = (uint8_t)(sum >> (24 - 8 * i));
+    assert_true(fix_sum(stream->bytes, stream->len));
 }
 
 void stream_replace(struct stream *stream, size_t offset, size_t drop,
