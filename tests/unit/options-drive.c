@@ -11,9 +11,8 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/capture.h"
+#include "tests/unit/options-line.h"
 
-#define MAX_WORDS 64
 #define LIBXL_DISK(n)                                                          \
     "-drive file=/d" #n ",if=ide,index=" #n                                    \
     ",media=disk,format=raw,cache=writeback "
@@ -21,29 +20,9 @@
     "-drive if=none,readonly=on,id=" id ",file=/cd,format=raw "                \
     "-device ide-cd,id=" id ",drive=" id ",bus=" bus ",unit=" unit " "
 
-struct line {
-    char text[2048];
-    char *argv[MAX_WORDS + 1];
-    char log[4096];
-    struct options options;
-};
-
 static int parse(struct line *line, const char *words)
 {
-    int argc = 1, ret;
-
-    snprintf(line->text, sizeof(line->text),
-             "-xen-domid 7 -machine xenfv -m 64 %s", words);
-    line->argv[0] = "xenram-dm";
-    for (char *word = strtok(line->text, " "); word; word = strtok(NULL, " ")) {
-        assert_true(argc < MAX_WORDS);
-        line->argv[argc++] = word;
-    }
-    line->argv[argc] = NULL;
-    capture_begin();
-    ret = options_parse(argc, line->argv, &line->options);
-    capture_end(line->log, sizeof(line->log));
-    return ret;
+    return line_parse(line, "-xen-domid 7 -machine xenfv -m 64", words);
 }
 
 static void drives_of_libxl_come_to_their_places(void **state)

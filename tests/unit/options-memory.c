@@ -13,33 +13,15 @@
 #include <cmocka.h>
 
 #include "dm/keyval.h"
-#include "tests/unit/capture.h"
+#include "tests/unit/options-line.h"
 
 #define NR(array) (sizeof(array) / sizeof((array)[0]))
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
-#define MAX_WORDS 64
-
-struct line {
-    char text[2048];
-    char *argv[MAX_WORDS + 1];
-    char log[4096];
-    struct options options;
-};
 
 static int parse(struct line *line, const char *words)
 {
-    int argc = 1, ret;
-
-    snprintf(line->text, sizeof(line->text), "-xen-domid 7 -m 64 %s", words);
-    line->argv[0] = "xenram-dm";
-    for (char *word = strtok(line->text, " "); word; word = strtok(NULL, " "))
-        line->argv[argc++] = word;
-    line->argv[argc] = NULL;
-    capture_begin();
-    ret = options_parse(argc, line->argv, &line->options);
-    capture_end(line->log, sizeof(line->log));
-    return ret;
+    return line_parse(line, "-xen-domid 7 -m 64", words);
 }
 
 static void sizes_have_units(void **state)

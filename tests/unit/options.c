@@ -12,9 +12,8 @@
 
 #include <cmocka.h>
 
-#include "tests/unit/capture.h"
+#include "tests/unit/options-line.h"
 
-#define MAX_WORDS 128
 #define QMP_14                                                                 \
     "-chardev socket,id=libxl-cmd,path=/run/xen/qmp-libxl-7,server,nowait "    \
     "-mon chardev=libxl-cmd,mode=control "                                     \
@@ -32,32 +31,9 @@
     "server=on,wait=off -mon chardev=libxenstat-cmd,mode=control "
 #define RUNNABLE " -xen-domid 7 -machine xenfv -m 64"
 
-/* A parsed line of words; "~" inside a word stands for a blank. */
-struct line {
-    char text[4096];
-    char *argv[MAX_WORDS + 1];
-    char log[8192];
-    struct options options;
-};
-
 static int parse(struct line *line, const char *words)
 {
-    int argc = 1, ret;
-
-    assert_true(strlen(words) < sizeof(line->text));
-    strcpy(line->text, words);
-    line->argv[0] = "xenram-dm";
-    for (char *word = strtok(line->text, " "); word; word = strtok(NULL, " ")) {
-        for (char *c = word; *c; c++)
-            *c = *c == '~' ? ' ' : *c;
-        assert_true(argc < MAX_WORDS);
-        line->argv[argc++] = word;
-    }
-    line->argv[argc] = NULL;
-    capture_begin();
-    ret = options_parse(argc, line->argv, &line->options);
-    capture_end(line->log, sizeof(line->log));
-    return ret;
+    return line_parse(line, "", words);
 }
 
 static unsigned lines_of(const char *text)
