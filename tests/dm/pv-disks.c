@@ -24,7 +24,6 @@
 /* PV disks that it serves, from the toolstack's first key to the guest's end.
  */
 
-#define XVDA 51712u
 #define XVDE 51776u
 
 static struct pv_env env = {.threaded = true};

@@ -8,8 +8,6 @@
  */
 
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include <xen/xen.h>
 
@@ -20,7 +18,6 @@
 #include "tests/fuzz/input.h"
 #include "tests/unit/pv-env.h"
 
-#define XVDA 51712u
 #define STEPS_MAX 200u
 #define INDIRECT_PAGE 300u
 
@@ -163,15 +160,6 @@ static void turns(struct pv_env *env)
         pv_turn(env);
 }
 
-static void attach(struct pv_env *env)
-{
-    char params[160] = "aio:";
-
-    strcat(params, pv_image(env, "image"));
-    pv_attach(XVDA, params, "w");
-    turns(env);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
@@ -183,7 +171,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     front.layout = how & 1 ? RING_X86_32 : RING_X86_64;
     front.persistent = how & 2;
     front.order = (how >> 2) % (RING_MAX_ORDER + 1);
-    attach(&env);
+    pv_attach_image(&env, XVDA, "image", "w");
+    turns(&env);
     pv_front_publish(&front);
     pv_set_front(XVDA, "state", "3");
     turns(&env);

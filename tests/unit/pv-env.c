@@ -84,11 +84,6 @@ void pv_env_open(struct pv_env *env)
     open_env(env, false);
 }
 
-void pv_env_open_incoming(struct pv_env *env)
-{
-    open_env(env, true);
-}
-
 static void remove_dir(const char *dir)
 {
     struct dirent *entry;
@@ -155,6 +150,12 @@ void pv_turn(struct pv_env *env)
         sched_yield();
     else
         uv_run(&env->loop, UV_RUN_NOWAIT);
+}
+
+void pv_turns(struct pv_env *env)
+{
+    for (int i = 0; i < 20; i++)
+        pv_turn(env);
 }
 
 /* ---- the toolstack ---------------------------------------------------- */
@@ -235,6 +236,15 @@ void pv_attach(unsigned devid, const char *params, const char *mode)
     snprintf(number, sizeof(number), "%u", devid);
     fakexen_xs_set_all(front, fronts);
     fakexen_xs_set_all(back, backs);
+}
+
+void pv_attach_image(struct pv_env *env, unsigned devid, const char *name,
+                     const char *mode)
+{
+    char params[160];
+
+    snprintf(params, sizeof(params), "aio:%s", pv_image(env, name));
+    pv_attach(devid, params, mode);
 }
 
 static void remove_key(const char *dir, unsigned devid)
@@ -502,4 +512,36 @@ int pv_do(struct pv_front *front, uint8_t operation, uint64_t sector,
     assert_int_equal(answer.id, 0x1234);
     assert_int_equal(answer.operation, operation);
     return answer.status;
+}
+
+/* ---- what cmocka sets up ---------------------------------------------- */
+
+static int setup(void **state, bool incoming)
+{
+    struct pv_side *side = calloc(1, sizeof(*side));
+
+    assert_non_null(side);
+    open_env(&side->env, incoming);
+    side->front = (struct pv_front){.env = &side->env, .devid = XVDA};
+    *state = side;
+    return 0;
+}
+
+int pv_side_setup(void **state)
+{
+    return setup(state, false);
+}
+
+int pv_side_setup_incoming(void **state)
+{
+    return setup(state, true);
+}
+
+int pv_side_teardown(void **state)
+{
+    struct pv_side *side = *state;
+
+    pv_env_close(&side->env);
+    free(side);
+    return 0;
 }

@@ -23,6 +23,10 @@
 #define PV_GFN UINT64_C(256) /* rings are below */
 #define PV_IMAGE_SECTORS 4096u
 
+/* Numbers of disks, as Xen counts them. */
+#define XVDA 51712u
+#define XVDB 51728u
+
 struct pv_env {
     bool threaded; /* another thread turns the loop; the rest is empty */
     uv_loop_t loop;
@@ -34,8 +38,6 @@ struct pv_env {
 
 /* A machine with a guest, no disks yet; its qdisk runs and watches. */
 void pv_env_open(struct pv_env *env);
-/* The same, but it does not run: as while a guest comes in. */
-void pv_env_open_incoming(struct pv_env *env);
 /* qdisk can be NULL already. */
 void pv_env_close(struct pv_env *env);
 /* The parts of it, for tests that open qdisk themselves. */
@@ -48,6 +50,8 @@ void pv_read_image(struct pv_env *env, const char *name, void *data,
 
 /* Turn the loop once, without waiting. */
 void pv_turn(struct pv_env *env);
+/* Often enough for all that follows from one change. */
+void pv_turns(struct pv_env *env);
 
 /* ---- the toolstack ---------------------------------------------------- */
 
@@ -56,6 +60,9 @@ void pv_turn(struct pv_env *env);
 
 /* Keys of both ends as libxl writes them; params: "aio:PATH". */
 void pv_attach(unsigned devid, const char *params, const char *mode);
+/* With the image of that name, as pv_image makes it. */
+void pv_attach_image(struct pv_env *env, unsigned devid, const char *name,
+                     const char *mode);
 /* online 0, state 5; force: the frontend is removed at once. */
 void pv_detach(unsigned devid, bool force);
 void pv_remove(unsigned devid);
@@ -120,5 +127,17 @@ struct pv_answer pv_wait_answer(struct pv_front *front);
 /* Put one, kick, wait; its status. */
 int pv_do(struct pv_front *front, uint8_t operation, uint64_t sector,
           const struct pv_segment *segments, unsigned nr);
+
+/* ---- what cmocka sets up ---------------------------------------------- */
+
+struct pv_side {
+    struct pv_env env;
+    struct pv_front front; /* of XVDA, not connected */
+};
+
+int pv_side_setup(void **state);
+/* Its qdisk does not run: as while a guest comes in. */
+int pv_side_setup_incoming(void **state);
+int pv_side_teardown(void **state);
 
 #endif

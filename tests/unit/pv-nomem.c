@@ -12,7 +12,6 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include <cmocka.h>
 #include <xen/xen.h>
@@ -22,8 +21,6 @@
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/capture.h"
 #include "tests/unit/pv-env.h"
-
-#define XVDA 51712u
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t nr, size_t size);
@@ -50,35 +47,21 @@ void *__wrap_calloc(size_t nr, size_t size)
     return fails() ? NULL : __real_calloc(nr, size);
 }
 
-static void turns(struct pv_env *env)
-{
-    for (int i = 0; i < 20; i++)
-        pv_turn(env);
-}
-
-static void attach(struct pv_env *env)
-{
-    char params[160] = "aio:";
-
-    strcat(params, pv_image(env, "image"));
-    pv_attach(XVDA, params, "w");
-}
-
 static void live(struct pv_env *env, struct pv_front *front)
 {
     static const struct pv_segment segment = {0, 0, 7};
     struct pv_answer answer;
 
-    turns(env);
+    pv_turns(env);
     pv_front_publish(front);
     pv_set_front(XVDA, "state", "3");
-    turns(env);
+    pv_turns(env);
     pv_put_io(front, BLKIF_OP_READ, 1, 0, &segment, 1, 0);
     pv_kick(front);
-    turns(env);
+    pv_turns(env);
     (void)pv_answer(front, &answer);
     pv_detach(XVDA, true);
-    turns(env);
+    pv_turns(env);
 }
 
 /* With the nth allocation failing; false: there is no nth. */
@@ -91,7 +74,7 @@ static bool survives(unsigned nth, bool map)
     bool hit;
 
     pv_env_open(&env);
-    attach(&env);
+    pv_attach_image(&env, XVDA, "image", "w");
     capture_begin();
     if (map)
         fakexen_fail(FAKEXEN_MMAP, nth, 1, ENOMEM);
@@ -104,9 +87,9 @@ static bool survives(unsigned nth, bool map)
     capture_end(log, sizeof(log));
     pv_front_drop(&front);
     pv_remove(XVDA);
-    turns(&env);
+    pv_turns(&env);
 
-    attach(&env);
+    pv_attach_image(&env, XVDA, "image", "w");
     pv_front_connect(&front);
     assert_int_equal(pv_do(&front, BLKIF_OP_READ, 0, &segment, 1), 0);
     pv_front_drop(&front);

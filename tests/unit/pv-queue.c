@@ -18,45 +18,12 @@
 #include "tests/fakexen/fakexen.h"
 #include "tests/unit/pv-env.h"
 
-#define XVDA 51712u
 #define INDIRECT_PAGE (PV_PAGES - 1)
 
-struct side {
-    struct pv_env env;
-    struct pv_front front;
-};
-
-static int setup(void **state)
-{
-    struct side *side = calloc(1, sizeof(*side));
-
-    pv_env_open(&side->env);
-    side->front = (struct pv_front){.env = &side->env, .devid = XVDA};
-    *state = side;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct side *side = *state;
-
-    pv_env_close(&side->env);
-    free(side);
-    return 0;
-}
-
-static void attach(struct side *side, const char *mode)
-{
-    char params[160] = "aio:";
-
-    strcat(params, pv_image(&side->env, "image"));
-    pv_attach(XVDA, params, mode);
-}
-
-static void connect_as(struct side *side, enum ring_layout layout,
+static void connect_as(struct pv_side *side, enum ring_layout layout,
                        unsigned order, bool persistent)
 {
-    attach(side, "w");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     side->front.layout = layout;
     side->front.order = order;
     side->front.persistent = persistent;
@@ -182,7 +149,7 @@ static void random_requests_agree_with_a_model(void **state)
         {RING_X86_64, 1, false}, {RING_X86_64, 2, true},
     };
     struct model *model = malloc(sizeof(*model));
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
         uint8_t *image = malloc(sizeof(model->image));
@@ -202,8 +169,8 @@ static void random_requests_agree_with_a_model(void **state)
         pv_front_drop(&side->front);
         pv_remove(XVDA);
         pv_turn(&side->env);
-        teardown(state);
-        setup(state);
+        pv_side_teardown(state);
+        pv_side_setup(state);
         side = *state;
     }
     free(model);
@@ -215,7 +182,7 @@ static const struct pv_segment one_page[] = {{0, 0, 7}};
 
 static void flush_and_discard_are_carried_out(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_front *front = &side->front;
     struct ring_request request = {
         .operation = BLKIF_OP_DISCARD, .id = 5, .sector = 8, .nr_sectors = 8};
@@ -248,7 +215,7 @@ static void what_was_never_offered_is_not_supported(void **state)
 {
     static const uint8_t operations[] = {BLKIF_OP_WRITE_BARRIER,
                                          BLKIF_OP_RESERVED_1, 7, 99, 255};
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     connect_as(side, RING_X86_64, 0, false);
     for (size_t i = 0; i < sizeof(operations); i++)
@@ -274,7 +241,7 @@ static void requests_that_make_no_sense_are_errors(void **state)
         {UINT64_MAX / 512, 1, {0, 0, 7}},     /* wraps with its length */
         {UINT64_C(1) << 55, 1, {0, 0, 7}},    /* wraps as bytes */
     };
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct disk_stats stats;
 
     connect_as(side, RING_X86_64, 0, false);
@@ -292,7 +259,7 @@ static void requests_that_make_no_sense_are_errors(void **state)
     pv_front_drop(&side->front);
 }
 
-static int put_raw(struct side *side, const struct ring_request *request)
+static int put_raw(struct pv_side *side, const struct ring_request *request)
 {
     pv_put(&side->front, request);
     pv_kick(&side->front);
@@ -301,7 +268,7 @@ static int put_raw(struct side *side, const struct ring_request *request)
 
 static void indirect_requests_are_bounded(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct ring_request request = {.operation = BLKIF_OP_INDIRECT};
     static const struct {
         uint8_t operation;
@@ -331,7 +298,7 @@ static void indirect_requests_are_bounded(void **state)
 
 static void wrong_grants_are_errors(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct ring_request request = {.nr_segments = 2};
 
     for (int persistent = 0; persistent < 2; persistent++) {
@@ -352,17 +319,17 @@ static void wrong_grants_are_errors(void **state)
         request.operation = BLKIF_OP_WRITE;
         assert_int_equal(put_raw(side, &request), BLKIF_RSP_OKAY);
         pv_front_drop(&side->front);
-        teardown(state);
-        setup(state);
+        pv_side_teardown(state);
+        pv_side_setup(state);
         side = *state;
     }
 }
 
 static void a_disk_to_read_is_not_written(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, "r");
+    pv_attach_image(&side->env, XVDA, "image", "r");
     pv_front_connect(&side->front);
     assert_string_equal(pv_back(XVDA, "info"), "4");
     assert_null(pv_back(XVDA, "feature-discard"));
@@ -376,7 +343,7 @@ static void a_disk_to_read_is_not_written(void **state)
 
 static void grants_that_stay_are_mapped_once(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     uint64_t maps;
 
     connect_as(side, RING_X86_64, 0, true);
@@ -392,7 +359,7 @@ static void grants_that_stay_are_mapped_once(void **state)
 
 static void a_frontend_with_too_many_grants_is_served_by_copies(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct ring_request request = {.operation = BLKIF_OP_READ,
                                    .nr_segments = 1};
 
@@ -410,7 +377,7 @@ static void a_frontend_with_too_many_grants_is_served_by_copies(void **state)
 
 static void more_data_than_pages_waits_its_turn(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_segment segments[QUEUE_MAX_SEGMENTS];
     unsigned nr = 32;
 
@@ -430,7 +397,7 @@ static void more_data_than_pages_waits_its_turn(void **state)
 
 static void an_idle_ring_costs_nothing(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     uint64_t calls;
 
     connect_as(side, RING_X86_64, 0, false);
@@ -447,7 +414,7 @@ static void an_idle_ring_costs_nothing(void **state)
 
 static void a_stopped_queue_takes_nothing_and_goes_on(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_answer answer;
 
     connect_as(side, RING_X86_64, 0, false);
@@ -482,15 +449,14 @@ static void set_produced(struct pv_front *front, uint32_t value)
 static void indices_that_make_no_sense_end_the_ring_only(void **state)
 {
     static const uint32_t jumps[] = {33, 1000, 0x80000000u, 0xffffffffu};
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_answer answer;
 
     for (size_t i = 0; i < sizeof(jumps) / sizeof(jumps[0]); i++) {
         connect_as(side, RING_X86_64, 0, false);
         assert_int_equal(pv_do(&side->front, BLKIF_OP_READ, 0, one_page, 1), 0);
         set_produced(&side->front, side->front.produced + jumps[i]);
-        for (int turns = 0; turns < 20; turns++)
-            pv_turn(&side->env);
+        pv_turns(&side->env);
         assert_false(pv_answer(&side->front, &answer));
         /* It may connect anew. */
         pv_front_drop(&side->front);
@@ -502,8 +468,8 @@ static void indices_that_make_no_sense_end_the_ring_only(void **state)
         pv_front_connect(&side->front);
         assert_int_equal(pv_do(&side->front, BLKIF_OP_READ, 0, one_page, 1), 0);
         pv_front_drop(&side->front);
-        teardown(state);
-        setup(state);
+        pv_side_teardown(state);
+        pv_side_setup(state);
         side = *state;
     }
 }
@@ -514,7 +480,7 @@ static void indices_that_make_no_sense_end_the_ring_only(void **state)
  */
 static void a_ring_that_is_always_full_does_not_hold_the_loop(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct ring_request request = {.operation = 99};
     unsigned seen = 0;
     struct pv_answer answer;
@@ -536,7 +502,7 @@ static void a_ring_that_is_always_full_does_not_hold_the_loop(void **state)
 
 static void random_bytes_in_the_ring_do_no_harm(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_answer answer;
 
     for (unsigned seed = 0; seed < 40; seed++) {
@@ -555,8 +521,8 @@ static void random_bytes_in_the_ring_do_no_harm(void **state)
                 ;
         }
         pv_front_drop(&side->front);
-        teardown(state);
-        setup(state);
+        pv_side_teardown(state);
+        pv_side_setup(state);
         side = *state;
     }
 }
@@ -567,7 +533,7 @@ static void any_call_to_xen_may_fail_while_requests_run(void **state)
 {
     static const enum fakexen_kind kinds[] = {FAKEXEN_GNT_MAP,
                                               FAKEXEN_GNT_COPY};
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
         for (unsigned nth = 1; nth <= 4; nth++) {
@@ -583,14 +549,15 @@ static void any_call_to_xen_may_fail_while_requests_run(void **state)
             assert_int_equal(pv_do(&side->front, BLKIF_OP_READ, 0, one_page, 1),
                              0);
             pv_front_drop(&side->front);
-            teardown(state);
-            setup(state);
+            pv_side_teardown(state);
+            pv_side_setup(state);
             side = *state;
         }
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, pv_side_setup, pv_side_teardown)
 
 int main(void)
 {

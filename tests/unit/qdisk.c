@@ -8,7 +8,6 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,63 +23,12 @@
 #include "tests/unit/capture.h"
 #include "tests/unit/pv-env.h"
 
-#define XVDA 51712u
-#define XVDB 51728u
-
-struct side {
-    struct pv_env env;
-    struct pv_front front;
-};
-
-static int setup(void **state)
-{
-    struct side *side = calloc(1, sizeof(*side));
-
-    pv_env_open(&side->env);
-    side->front = (struct pv_front){.env = &side->env, .devid = XVDA};
-    *state = side;
-    return 0;
-}
-
-static int setup_incoming(void **state)
-{
-    struct side *side = calloc(1, sizeof(*side));
-
-    pv_env_open_incoming(&side->env);
-    side->front = (struct pv_front){.env = &side->env, .devid = XVDA};
-    *state = side;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    struct side *side = *state;
-
-    pv_env_close(&side->env);
-    free(side);
-    return 0;
-}
-
-static void attach(struct side *side, unsigned devid, const char *name)
-{
-    char params[160] = "aio:";
-
-    strcat(params, pv_image(&side->env, name));
-    pv_attach(devid, params, "w");
-}
-
-static void turns(struct side *side)
-{
-    for (int i = 0; i < 20; i++)
-        pv_turn(&side->env);
-}
-
 static void check_state(unsigned devid, const char *expected)
 {
     assert_string_equal(pv_back(devid, "state"), expected);
 }
 
-static void check_works(struct side *side)
+static void check_works(struct pv_side *side)
 {
     static const struct pv_segment segment = {0, 0, 7};
 
@@ -88,7 +36,7 @@ static void check_works(struct side *side)
 }
 
 /* Is the image locked by somebody? */
-static bool is_locked(struct side *side, const char *name)
+static bool is_locked(struct pv_side *side, const char *name)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
     int fd = open(pv_image(&side->env, name), O_RDWR | O_CLOEXEC);
@@ -115,9 +63,9 @@ static void a_new_disk_is_offered_as_it_is(void **state)
         {"max-ring-page-order", "2"},
         {"feature-max-indirect-segments", "64"},
     };
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_wait_back(&side->env, XVDA, 2);
     for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
         assert_string_equal(pv_back(XVDA, keys[i].key), keys[i].value);
@@ -139,12 +87,7 @@ static void a_disk_that_was_there_before_us_is_offered(void **state)
     check_state(XVDA, "1");
     qdisk_close(env.qdisk);
     fakexen_xs_rm(PV_BACK);
-    {
-        char params[160] = "aio:";
-
-        strcat(params, pv_image(&env, "image"));
-        pv_attach(XVDA, params, "w");
-    }
+    pv_attach_image(&env, XVDA, "image", "w");
     assert_int_equal(qdisk_open(PV_DOMID, &env.loop, env.xenstore, env.disks,
                                 false, &env.qdisk),
                      0);
@@ -154,27 +97,27 @@ static void a_disk_that_was_there_before_us_is_offered(void **state)
 
 static void a_guest_without_pv_disks_costs_nothing(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    turns(side);
+    pv_turns(&side->env);
     assert_int_equal(fakexen_handles(), 1); /* xenstore's */
 }
 
 static void disks_come_and_go(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     for (int i = 0; i < 3; i++) {
-        attach(side, XVDA, "image");
-        attach(side, XVDB, "other");
+        pv_attach_image(&side->env, XVDA, "image", "w");
+        pv_attach_image(&side->env, XVDB, "other", "w");
         pv_front_connect(&side->front);
         check_works(side);
         pv_detach(XVDA, false);
-        turns(side);
+        pv_turns(&side->env);
         check_state(XVDA, "5"); /* the frontend has to agree */
         check_works(side);
         pv_set_front(XVDA, "state", "5");
-        turns(side);
+        pv_turns(&side->env);
         check_state(XVDA, "5");
         pv_set_front(XVDA, "state", "6");
         pv_wait_back(&side->env, XVDA, 6);
@@ -185,7 +128,7 @@ static void disks_come_and_go(void **state)
         pv_detach(XVDB, false); /* it never connected */
         pv_wait_back(&side->env, XVDB, 6);
         pv_remove(XVDB);
-        turns(side);
+        pv_turns(&side->env);
         assert_null(fakexen_xs_get(PV_BACK "/51712"));
         assert_null(fakexen_xs_get(PV_FRONT "/51712"));
         pv_front_drop(&side->front);
@@ -194,9 +137,9 @@ static void disks_come_and_go(void **state)
 
 static void a_forced_removal_does_not_ask_the_frontend(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_front_connect(&side->front);
     pv_detach(XVDA, true);
     pv_wait_back(&side->env, XVDA, 6);
@@ -208,15 +151,15 @@ static void a_forced_removal_does_not_ask_the_frontend(void **state)
 /* All of it before we look. */
 static void a_disk_may_be_replaced_by_another_of_its_name(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_front_connect(&side->front);
     pv_detach(XVDA, true);
     pv_wait_back(&side->env, XVDA, 6);
     pv_front_drop(&side->front);
     pv_remove(XVDA);
-    attach(side, XVDA, "other");
+    pv_attach_image(&side->env, XVDA, "other", "w");
     pv_front_connect(&side->front);
     check_works(side);
     assert_true(is_locked(side, "other"));
@@ -228,9 +171,9 @@ static void a_disk_may_be_replaced_by_another_of_its_name(void **state)
 
 static void a_frontend_connects_again(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     for (int i = 0; i < 3; i++) {
         pv_front_connect(&side->front);
         check_works(side);
@@ -247,9 +190,9 @@ static void a_frontend_connects_again(void **state)
 
 static void a_frontend_that_starts_anew_is_offered_the_disk_again(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_front_connect(&side->front);
     pv_set_front(XVDA, "state", "1");
     pv_wait_back(&side->env, XVDA, 2);
@@ -275,25 +218,25 @@ static void a_frontend_that_lies_is_not_connected(void **state)
         {"event-channel", "4000", "cannot bind the frontend's event channel"},
         {"event-channel", "x", "cannot bind the frontend's event channel"},
     };
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char log[1024];
 
-        attach(side, XVDA, "image");
+        pv_attach_image(&side->env, XVDA, "image", "w");
         pv_wait_back(&side->env, XVDA, 2);
         pv_front_publish(&side->front);
         pv_set_front(XVDA, cases[i].key, cases[i].bad);
         pv_set_front(XVDA, "state", "3");
         capture_begin();
-        turns(side);
+        pv_turns(&side->env);
         capture_end(log, sizeof(log));
         assert_non_null(strstr(log, cases[i].log));
         check_state(XVDA, "2");
         assert_int_equal(fakexen_grants_mapped(), 0);
         pv_front_drop(&side->front);
         pv_remove(XVDA);
-        turns(side);
+        pv_turns(&side->env);
     }
 }
 
@@ -301,9 +244,9 @@ static void a_flood_of_states_ends_where_it_ends(void **state)
 {
     static const char *const words[] = {"0", "1", "2",  "3",    "4",
                                         "5", "6", "99", "four", ""};
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_wait_back(&side->env, XVDA, 2);
     pv_front_publish(&side->front);
     srand(1);
@@ -338,7 +281,7 @@ static void what_cannot_be_served_is_said_and_can_be_removed(void **state)
         {"aio:/nowhere/x.iso", "cdrom", NULL},
         {"aio:", "cdrom", NULL},
     };
-    struct side *side = *state;
+    struct pv_side *side = *state;
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         char log[1024];
@@ -346,7 +289,7 @@ static void what_cannot_be_served_is_said_and_can_be_removed(void **state)
         pv_attach(XVDA, cases[i].params, "w");
         pv_set_back(XVDA, "device-type", cases[i].type);
         capture_begin();
-        turns(side);
+        pv_turns(&side->env);
         capture_end(log, sizeof(log));
         if (cases[i].log)
             assert_non_null(strstr(log, cases[i].log));
@@ -354,26 +297,26 @@ static void what_cannot_be_served_is_said_and_can_be_removed(void **state)
             assert_string_equal(log, "");
         check_state(XVDA, "1");
         pv_set_back(XVDA, "params", "aio:/elsewhere"); /* as xl cd-insert */
-        turns(side);
+        pv_turns(&side->env);
         check_state(XVDA, "1");
         pv_detach(XVDA, false);
         pv_wait_back(&side->env, XVDA, 6);
         pv_remove(XVDA);
-        turns(side);
+        pv_turns(&side->env);
     }
 }
 
 static void an_image_that_another_writes_is_not_served(void **state)
 {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    struct side *side = *state;
+    struct pv_side *side = *state;
     int fd = open(pv_image(&side->env, "image"), O_RDWR | O_CLOEXEC);
     char log[1024];
 
     assert_int_equal(fcntl(fd, F_OFD_SETLK, &lock), 0);
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     capture_begin();
-    turns(side);
+    pv_turns(&side->env);
     capture_end(log, sizeof(log));
     assert_non_null(strstr(log, "xvda"));
     check_state(XVDA, "1");
@@ -383,7 +326,7 @@ static void an_image_that_another_writes_is_not_served(void **state)
 
 static void restricted_device_models_say_what_is_missing(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     char log[1024];
 
     capture_begin();
@@ -403,16 +346,16 @@ static void restricted_device_models_say_what_is_missing(void **state)
 
 static void a_restored_guests_images_are_ours_at_its_start(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     struct pv_answer answer;
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_front_connect(&side->front);
     assert_false(is_locked(side, "image"));
     pv_put_io(&side->front, BLKIF_OP_READ, 1, 0, &(struct pv_segment){0, 0, 7},
               1, 0);
     pv_kick(&side->front);
-    turns(side);
+    pv_turns(&side->env);
     assert_false(pv_answer(&side->front, &answer));
     assert_int_equal(disks_activate(side->env.disks), 0);
     qdisk_start(side->env.qdisk);
@@ -425,17 +368,17 @@ static void a_restored_guests_images_are_ours_at_its_start(void **state)
 
 static void a_disk_in_use_stays_when_xenstore_has_trouble(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     char log[4096];
 
-    attach(side, XVDA, "image");
+    pv_attach_image(&side->env, XVDA, "image", "w");
     pv_front_connect(&side->front);
     /* The read of a key, not the list of disks: that is the first call. */
     for (unsigned nth = 2; nth <= 4; nth++) {
         pv_set_back(XVDA, "anything", "1");
         capture_begin();
         fakexen_fail(FAKEXEN_XENSTORE, nth, 1, EIO);
-        turns(side);
+        pv_turns(&side->env);
         capture_end(log, sizeof(log));
         assert_true(fakexen_failed(FAKEXEN_XENSTORE));
         assert_non_null(strstr(log, "PV disk xvda: cannot read"));
@@ -448,40 +391,41 @@ static void a_disk_in_use_stays_when_xenstore_has_trouble(void **state)
 /* Whatever fails, nothing is lost, and a later disk works. */
 static void any_call_to_xen_may_fail(void **state)
 {
-    struct side *side = *state;
+    struct pv_side *side = *state;
     bool hit = true;
     char log[4096];
 
     for (unsigned nth = 1; hit; nth++) {
-        attach(side, XVDA, "image");
+        pv_attach_image(&side->env, XVDA, "image", "w");
         fakexen_fail(FAKEXEN_ANY, nth, 1, EIO);
         capture_begin();
-        turns(side);
+        pv_turns(&side->env);
         pv_front_publish(&side->front);
         pv_set_front(XVDA, "state", "3");
-        turns(side);
+        pv_turns(&side->env);
         pv_detach(XVDA, true);
-        turns(side);
+        pv_turns(&side->env);
         capture_end(log, sizeof(log));
         hit = fakexen_failed(FAKEXEN_ANY);
         fakexen_fail(FAKEXEN_ANY, 1, 1, 0);
         pv_remove(XVDA);
-        turns(side);
+        pv_turns(&side->env);
         pv_front_drop(&side->front);
 
-        attach(side, XVDB, "other");
+        pv_attach_image(&side->env, XVDB, "other", "w");
         side->front.devid = XVDB;
         pv_front_connect(&side->front);
         check_works(side);
         pv_front_drop(&side->front);
         side->front.devid = XVDA;
-        teardown(state);
-        setup(state);
+        pv_side_teardown(state);
+        pv_side_setup(state);
         side = *state;
     }
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name)                                                             \
+    cmocka_unit_test_setup_teardown(name, pv_side_setup, pv_side_teardown)
 
 int main(void)
 {
@@ -500,8 +444,8 @@ int main(void)
         TEST(an_image_that_another_writes_is_not_served),
         TEST(restricted_device_models_say_what_is_missing),
         cmocka_unit_test_setup_teardown(
-            a_restored_guests_images_are_ours_at_its_start, setup_incoming,
-            teardown),
+            a_restored_guests_images_are_ours_at_its_start,
+            pv_side_setup_incoming, pv_side_teardown),
         TEST(a_disk_in_use_stays_when_xenstore_has_trouble),
         TEST(any_call_to_xen_may_fail),
     };
