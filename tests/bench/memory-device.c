@@ -3,12 +3,11 @@
 
 /* Where a device has room among 4096 others, plugged in random order. */
 
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 
 #include "tests/bench/bench.h"
-#include "xenram/memory-device.h"
+#include "tests/unit/plain-device.h"
 
 #define DEVICES 4096u
 #define MIB (UINT64_C(1) << 20)
@@ -16,50 +15,10 @@
 #define SEARCHES 256u
 #define GOAL 10000.0 /* ns */
 
-struct dev {
-    struct xen_memory_device device;
-    uint64_t addr, size, alignment;
-};
-
 struct setting {
     struct xen_memory *memory;
-    struct dev *devices;
-    struct dev wanted;
-};
-
-static const struct dev *dev_of(const struct xen_memory_device *device)
-{
-    return (const struct dev *)((const char *)device -
-                                offsetof(struct dev, device));
-}
-
-static uint64_t get_addr(const struct xen_memory_device *device)
-{
-    return dev_of(device)->addr;
-}
-
-static void set_addr(struct xen_memory_device *device, uint64_t addr)
-{
-    ((struct dev *)((char *)device - offsetof(struct dev, device)))->addr =
-        addr;
-}
-
-static uint64_t get_plugged_size(const struct xen_memory_device *device)
-{
-    return dev_of(device)->size;
-}
-
-static struct xen_memory_range get_range(const struct xen_memory_device *device)
-{
-    return (struct xen_memory_range){dev_of(device)->size,
-                                     dev_of(device)->alignment};
-}
-
-static const struct xen_memory_device_ops ops = {
-    .get_addr = get_addr,
-    .set_addr = set_addr,
-    .get_plugged_size = get_plugged_size,
-    .get_range = get_range,
+    struct plain_device *devices;
+    struct plain_device wanted;
 };
 
 /* Each of gap + 2 MiB behind the one before, in an order that hops about. */
@@ -75,8 +34,8 @@ static void fill(struct setting *s, uint64_t first, uint64_t gap)
     for (uint32_t i = 0; i < DEVICES; i++) {
         uint64_t place = i * 2654435761u % DEVICES;
 
-        s->devices[i] = (struct dev){
-            .device = {.ops = &ops},
+        s->devices[i] = (struct plain_device){
+            .device = {.ops = &plain_device_ops},
             .addr = BASE + first + place * (2 * MIB + gap),
             .size = 2 * MIB,
             .alignment = MIB,
@@ -106,7 +65,7 @@ static double unplug_and_plug(void *opaque)
     double start = bench_now();
 
     for (unsigned i = 0; i < SEARCHES; i++) {
-        struct dev *dev = &s->devices[i * 977 % DEVICES];
+        struct plain_device *dev = &s->devices[i * 977 % DEVICES];
 
         if (xen_memory_unplug(s->memory, &dev->device))
             bench_die(xen_memory_error(s->memory));
@@ -135,8 +94,8 @@ void bench_memory_device(void)
         {"memory.search.misaligned-gaps", MIB, 2 * MIB, 2 * MIB, 2 * MIB},
     };
     struct setting s = {
-        .devices = calloc(DEVICES, sizeof(struct dev)),
-        .wanted = {.device = {.ops = &ops}},
+        .devices = calloc(DEVICES, sizeof(struct plain_device)),
+        .wanted = {.device = {.ops = &plain_device_ops}},
     };
 
     if (!s.devices)

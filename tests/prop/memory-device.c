@@ -15,20 +15,15 @@
 
 #include <cmocka.h>
 
-#include "xenram/memory-device.h"
+#include "tests/unit/plain-device.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define GIB (UINT64_C(1) << 30)
 #define MAX_DEVICES 4096u
 
-struct dev {
-    struct xen_memory_device device;
-    uint64_t addr, size, alignment;
-};
-
 struct model {
     uint64_t base, size, limit, used;
-    struct dev *sorted[MAX_DEVICES];
+    struct plain_device *sorted[MAX_DEVICES];
     unsigned nr;
 };
 
@@ -42,43 +37,9 @@ static uint64_t any(uint64_t below)
     return seed % below;
 }
 
-static struct dev *dev_of(const struct xen_memory_device *device)
-{
-    return (struct dev *)((char *)(uintptr_t)device -
-                          offsetof(struct dev, device));
-}
-
-static uint64_t get_addr(const struct xen_memory_device *device)
-{
-    return dev_of(device)->addr;
-}
-
-static void set_addr(struct xen_memory_device *device, uint64_t addr)
-{
-    dev_of(device)->addr = addr;
-}
-
-static uint64_t get_plugged_size(const struct xen_memory_device *device)
-{
-    return dev_of(device)->size;
-}
-
-static struct xen_memory_range get_range(const struct xen_memory_device *device)
-{
-    return (struct xen_memory_range){dev_of(device)->size,
-                                     dev_of(device)->alignment};
-}
-
-static const struct xen_memory_device_ops ops = {
-    .get_addr = get_addr,
-    .set_addr = set_addr,
-    .get_plugged_size = get_plugged_size,
-    .get_range = get_range,
-};
-
 /* 0 and the address, or why not. */
-static int model_place(const struct model *model, const struct dev *dev,
-                       uint64_t *addr)
+static int model_place(const struct model *model,
+                       const struct plain_device *dev, uint64_t *addr)
 {
     uint64_t align = dev->alignment, at = dev->addr;
 
@@ -92,7 +53,7 @@ static int model_place(const struct model *model, const struct dev *dev,
         return -EINVAL;
     *addr = at ? at : (model->base + align - 1) / align * align;
     for (unsigned i = 0; i < model->nr; i++) {
-        const struct dev *other = model->sorted[i];
+        const struct plain_device *other = model->sorted[i];
 
         if (other->addr + other->size <= *addr ||
             *addr + dev->size <= other->addr)
@@ -104,7 +65,7 @@ static int model_place(const struct model *model, const struct dev *dev,
     return *addr + dev->size > model->base + model->size ? -ENOSPC : 0;
 }
 
-static void model_add(struct model *model, struct dev *dev)
+static void model_add(struct model *model, struct plain_device *dev)
 {
     unsigned i = model->nr++;
 
@@ -114,7 +75,7 @@ static void model_add(struct model *model, struct dev *dev)
     model->used += dev->size;
 }
 
-static void model_drop(struct model *model, const struct dev *dev)
+static void model_drop(struct model *model, const struct plain_device *dev)
 {
     unsigned i = 0;
 
@@ -127,7 +88,7 @@ static void model_drop(struct model *model, const struct dev *dev)
 }
 
 /* Lengths and alignments that go together, seldom ones that do not. */
-static void shape(struct dev *dev, const struct model *model)
+static void shape(struct plain_device *dev, const struct model *model)
 {
     dev->alignment = 4096u << any(20);
     dev->size = dev->alignment * (1 + any(4));
@@ -158,7 +119,7 @@ static void compare(const struct xen_memory *memory, const struct model *model)
 }
 
 static void step(struct xen_memory *memory, struct model *model,
-                 struct dev *dev)
+                 struct plain_device *dev)
 {
     uint64_t addr = 0, before;
     int rc;
@@ -179,7 +140,7 @@ static void step(struct xen_memory *memory, struct model *model,
 
 static void run(unsigned nr, unsigned steps)
 {
-    struct dev *devices = calloc(nr, sizeof(*devices));
+    struct plain_device *devices = calloc(nr, sizeof(*devices));
     struct model *model = calloc(1, sizeof(*model));
     struct xen_memory *memory;
 
@@ -194,7 +155,7 @@ static void run(unsigned nr, unsigned steps)
                         &memory),
         0);
     for (unsigned i = 0; i < nr; i++)
-        devices[i].device.ops = &ops;
+        devices[i].device.ops = &plain_device_ops;
     for (unsigned i = 0; i < steps; i++) {
         step(memory, model, &devices[any(nr)]);
         if (nr < 64 || i % 512 == 0)
