@@ -34,13 +34,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    guest_end();
-    return 0;
-}
-
 /* Twelve bytes, of which the last ones are mostly zero. */
 struct cdb {
     uint8_t bytes[12];
@@ -495,10 +488,6 @@ static void any_packet_is_survived(void **state)
     succeeds(&read, data, sizeof(data), 2048);
     expect_sectors(data, 4, 4);
 }
-
-#define DRIVES(test, drives)                                                   \
-    cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, drives)
-#define TEST(test) DRIVES(test, NULL)
 
 int main(void)
 {

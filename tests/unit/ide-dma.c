@@ -30,13 +30,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    guest_end();
-    return 0;
-}
-
 /* The command, its table being in place; the drive's status at its end. */
 static uint8_t run_dma(uint8_t command, uint64_t lba, uint32_t count)
 {
@@ -490,10 +483,6 @@ static void a_write_that_fails_has_not_found_its_sector(void **state)
     dma_stop();
     assert_int_equal(run_dma(WRITE_DMA, 10, 16), ST_READY);
 }
-
-#define DRIVES(test, drives)                                                   \
-    cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, drives)
-#define TEST(test) DRIVES(test, NULL)
 
 int main(void)
 {

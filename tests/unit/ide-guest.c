@@ -159,6 +159,13 @@ void guest_end(void)
     assert_int_equal(fakexen_handles(), 0);
 }
 
+int guest_teardown(void **state)
+{
+    (void)state;
+    guest_end();
+    return 0;
+}
+
 static int save(void)
 {
     char error[XEN_MIGRATE_ERROR_MAX] = "";

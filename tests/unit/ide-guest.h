@@ -63,6 +63,14 @@ extern struct ide_guest guest;
 
 void guest_begin(const char *drives);
 void guest_end(void);
+int guest_teardown(void **state); /* for cmocka */
+
+/* Tests by a setup that takes the letters, or NULL, from *state. */
+#define DRIVES(test, drives)                                                   \
+    cmocka_unit_test_prestate_setup_teardown(test, setup, guest_teardown,      \
+                                             drives)
+#define TEST(test) DRIVES(test, NULL)
+
 /* Save and load: the machine goes on as another one, with the same memory. */
 void guest_restore(void);
 /* The same; from here on the machine is built with these drives. */

@@ -31,13 +31,6 @@ static int setup(void **state)
     return 0;
 }
 
-static int teardown(void **state)
-{
-    (void)state;
-    guest_end();
-    return 0;
-}
-
 static uint32_t config_in(unsigned offset, unsigned size)
 {
     return pci_config_read(&guest.board.machine, IDE, offset, size);
@@ -812,10 +805,6 @@ static void any_sequence_of_accesses_is_survived(void **state)
         assert_int_equal(inb(R_STATUS), channel ? 0 : ST_READY);
     }
 }
-
-#define DRIVES(test, drives)                                                   \
-    cmocka_unit_test_prestate_setup_teardown(test, setup, teardown, drives)
-#define TEST(test) DRIVES(test, NULL)
 
 int main(void)
 {
