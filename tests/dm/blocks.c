@@ -3,7 +3,6 @@
 
 /* Memory of devices: files, lengths, and when it is taken. */
 
-#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,13 +12,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tests/dm/harness.h"
+#include "tests/dm/carried.h"
 #include "tests/fakexen/fakexen.h"
 
-#define SOURCE 7u
-#define TARGET 8u
-
-#define HOST_BRIDGE 0x00
 #define HOME_GFN 0xfe000u
 #define PAGE 4096u
 #define CMOS_SIZE 128u
@@ -59,35 +54,7 @@ static const char *joined(const char *format, const char *path)
 static void begin(struct dm *dm, const char *const *extra)
 {
     fakexen_xs_set("/local/domain/0/device-model/7/state", "");
-    if (!fakexen_exists(SOURCE))
-        create_domain(SOURCE);
-    dm_prepare(dm, SOURCE, extra);
-    dm_launch(dm);
-    CHECK(dm_comes_up(dm));
-}
-
-static void quit(struct dm *dm, struct qmp_peer *peer)
-{
-    qmp_do(peer, "quit", NULL);
-    qmp_close_peer(peer);
-    CHECK_EQUAL(dm_join(dm), 0);
-}
-
-static void prepare_target(struct dm *dm, const char *state,
-                           const char *const *extra)
-{
-    char text[32];
-
-    if (!fakexen_exists(TARGET)) {
-        fakexen_create(
-            &(struct fakexen_domain){.domid = TARGET, .nr_vcpus = 2});
-        fakexen_copy_memory(TARGET, SOURCE);
-    }
-    fakexen_xs_set("/local/domain/0/device-model/8/state", "");
-    dm_prepare(dm, TARGET, extra);
-    snprintf(text, sizeof(text), "fd:%d", open(state, O_RDONLY));
-    dm_add(dm, "-incoming");
-    dm_add(dm, text);
+    dm_start(dm, SOURCE, extra);
 }
 
 /* ---- files ------------------------------------------------------------ */
