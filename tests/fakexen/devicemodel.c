@@ -37,22 +37,6 @@ int xendevicemodel_restrict(xendevicemodel_handle *dmod, domid_t domid)
     return fx_leave(0);
 }
 
-static int enter(xendevicemodel_handle *dmod, domid_t domid,
-                 enum fakexen_kind kind, uint64_t pages, struct fx_domain **d)
-{
-    int rc = fx_enter(kind, pages);
-
-    if (rc)
-        return rc;
-    rc = fx_handle_allows(&dmod->base, domid);
-    *d = fx_domain(domid);
-    if (rc == 0 && !*d)
-        rc = -ESRCH;
-    if (rc)
-        fx_unlock();
-    return rc;
-}
-
 /* ---- interrupts ------------------------------------------------------- */
 
 static void set_level(bool *line, unsigned *edges, bool level)
@@ -67,7 +51,7 @@ int xendevicemodel_set_pci_intx_level(xendevicemodel_handle *dmod,
                                       unsigned int level)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -81,7 +65,7 @@ int xendevicemodel_set_isa_irq_level(xendevicemodel_handle *dmod, domid_t domid,
                                      uint8_t irq, unsigned int level)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -96,7 +80,7 @@ int xendevicemodel_set_irq_level(xendevicemodel_handle *dmod, domid_t domid,
                                  unsigned int irq, unsigned int level)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     (void)irq;
     (void)level;
@@ -107,7 +91,7 @@ int xendevicemodel_set_pci_link_route(xendevicemodel_handle *dmod,
                                       domid_t domid, uint8_t link, uint8_t irq)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -121,7 +105,7 @@ int xendevicemodel_inject_msi(xendevicemodel_handle *dmod, domid_t domid,
                               uint64_t msi_addr, uint32_t msi_data)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -137,7 +121,7 @@ int xendevicemodel_inject_event(xendevicemodel_handle *dmod, domid_t domid,
                                 uint64_t extra)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_IRQ, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IRQ, 0, &d);
 
     (void)vector;
     (void)type;
@@ -196,7 +180,7 @@ int xendevicemodel_modified_memory_bulk(
 
     for (uint32_t i = 0; i < nr; i++)
         pages += extents[i].nr;
-    rc = enter(dmod, domid, FAKEXEN_MODIFIED, pages, &d);
+    rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_MODIFIED, pages, &d);
     if (rc)
         return fx_result(rc);
     /* Linux refuses a buffer of more than a page. */
@@ -219,7 +203,7 @@ int xendevicemodel_track_dirty_vram(xendevicemodel_handle *dmod, domid_t domid,
                                     unsigned long *dirty_bitmap)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_DM, nr, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_DM, nr, &d);
 
     if (rc)
         return fx_result(rc);
@@ -277,7 +261,7 @@ int xendevicemodel_set_mem_type(xendevicemodel_handle *dmod, domid_t domid,
 {
     struct fx_domain *d;
     uint64_t last = first_pfn + nr - 1;
-    int rc = enter(dmod, domid, FAKEXEN_MEM_TYPE, nr, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_MEM_TYPE, nr, &d);
 
     if (rc)
         return fx_result(rc);
@@ -293,7 +277,7 @@ int xendevicemodel_relocate_memory(xendevicemodel_handle *dmod, domid_t domid,
                                    uint64_t dst_gfn)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_RELOCATE, size, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_RELOCATE, size, &d);
 
     if (rc)
         return fx_result(rc);
@@ -337,7 +321,7 @@ int xendevicemodel_pin_memory_cacheattr(xendevicemodel_handle *dmod,
                                         uint64_t end, uint32_t type)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_CACHEATTR, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_CACHEATTR, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -363,7 +347,7 @@ int xendevicemodel_shutdown(xendevicemodel_handle *dmod, domid_t domid,
                             unsigned int reason)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_DM, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_DM, 0, &d);
 
     if (rc)
         return fx_result(rc);
@@ -378,7 +362,7 @@ int xendevicemodel_nr_vcpus(xendevicemodel_handle *dmod, domid_t domid,
                             unsigned int *vcpus)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, FAKEXEN_DM, 0, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_DM, 0, &d);
 
     if (rc)
         return fx_result(rc);

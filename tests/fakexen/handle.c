@@ -50,6 +50,23 @@ int fx_handle_allows(const struct fx_handle *handle, uint32_t domid)
     return 0;
 }
 
+int fx_handle_enter(const struct fx_handle *handle, uint32_t domid,
+                    enum fakexen_kind kind, uint64_t pages,
+                    struct fx_domain **d)
+{
+    int rc = fx_enter(kind, pages);
+
+    if (rc)
+        return rc;
+    rc = fx_handle_allows(handle, domid);
+    *d = fx_domain(domid);
+    if (rc == 0 && !*d)
+        rc = -ESRCH;
+    if (rc)
+        fx_unlock();
+    return rc;
+}
+
 unsigned fakexen_handles(void)
 {
     struct fx_handle *handle;

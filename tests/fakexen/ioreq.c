@@ -146,27 +146,11 @@ static void enable_server(struct fx_domain *d, struct fx_server *server,
 
 /* ---- libxendevicemodel, the part about servers ------------------------ */
 
-static int enter(xendevicemodel_handle *dmod, domid_t domid,
-                 struct fx_domain **d)
-{
-    int rc = fx_enter(FAKEXEN_IOREQ, 0);
-
-    if (rc)
-        return rc;
-    rc = fx_handle_allows(&dmod->base, domid);
-    *d = fx_domain(domid);
-    if (rc == 0 && !*d)
-        rc = -ESRCH;
-    if (rc)
-        fx_unlock();
-    return rc;
-}
-
 static int enter_server(xendevicemodel_handle *dmod, domid_t domid,
                         ioservid_t id, struct fx_domain **d,
                         struct fx_server **server)
 {
-    int rc = enter(dmod, domid, d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IOREQ, 0, d);
 
     if (rc)
         return rc;
@@ -183,7 +167,7 @@ int xendevicemodel_create_ioreq_server(xendevicemodel_handle *dmod,
                                        ioservid_t *id)
 {
     struct fx_domain *d;
-    int rc = enter(dmod, domid, &d);
+    int rc = fx_handle_enter(&dmod->base, domid, FAKEXEN_IOREQ, 0, &d);
 
     if (rc)
         return fx_result(rc);

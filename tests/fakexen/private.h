@@ -101,6 +101,15 @@ void fx_handle_unlink(struct fx_handle *handle);
 /* May this handle name domid?  -EPERM. */
 int fx_handle_allows(const struct fx_handle *handle, uint32_t domid);
 
+struct fx_domain;
+/*
+ * fx_enter for a domain that exists and that the handle may name.  On an error
+ * the lock is not held.
+ */
+int fx_handle_enter(const struct fx_handle *handle, uint32_t domid,
+                    enum fakexen_kind kind, uint64_t pages,
+                    struct fx_domain **d);
+
 /* ---- domains, frames, p2m (machine.c, p2m.c) -------------------------- */
 
 struct fx_rangeset {
