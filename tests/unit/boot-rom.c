@@ -18,10 +18,9 @@
 #include "dm/options.h"
 #include "dm/pci.h"
 #include "dm/rom/boot-rom.h"
-#include "dm/xen.h"
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/machine-env.h"
 
-#include "xenram/mapcache.h"
 #include "xenram/ram.h"
 
 #define DOMID 7
@@ -65,27 +64,15 @@ static void write_kernel(struct fixture *f)
 
 static int start(struct fixture *f, uint32_t domid, bool loading)
 {
-    struct machine *machine = &f->machine;
-
     f->options.domid = domid;
-    *machine = (struct machine){.options = &f->options, .loading = loading};
-    assert_int_equal(xen_open(domid, &machine->xen), 0);
-    assert_int_equal(xen_mapcache_open(domid, NULL, &machine->cache), 0);
-    assert_int_equal(xen_ram_open(domid, machine->cache, &machine->ram), 0);
-    machine->nr_vcpus = 1;
-    assert_int_equal(xen_ioreq_create(machine->xen), 0);
-    assert_int_equal(bus_new(machine->xen, &machine->bus), 0);
-    xen_ram_set_phase(machine->ram, loading ? XEN_RAM_LOADING : XEN_RAM_RESET);
-    return machine_init(machine);
+    machine_env_open(&f->machine, &f->options, NULL, loading);
+    return machine_init(&f->machine);
 }
 
 static void stop(struct fixture *f)
 {
     machine_fini(&f->machine);
-    bus_free(f->machine.bus);
-    xen_ram_close(f->machine.ram);
-    xen_mapcache_close(f->machine.cache);
-    xen_close(f->machine.xen);
+    machine_env_close(&f->machine);
 }
 
 static int setup(void **state)

@@ -21,12 +21,9 @@
 #include "dm/bus.h"
 #include "dm/machine.h"
 #include "dm/options.h"
-#include "dm/xen.h"
 #include "tests/dm/harness.h"
 #include "tests/fakexen/fakexen.h"
-
-#include "xenram/mapcache.h"
-#include "xenram/ram.h"
+#include "tests/unit/machine-env.h"
 
 #define SOURCE 7u
 #define TARGET 8u
@@ -43,32 +40,17 @@ struct fixture {
 
 static void start(struct fixture *f, uint32_t domid, bool loading)
 {
-    struct machine *machine = &f->machine;
-
     f->options.domid = domid;
-    *machine = (struct machine){
-        .options = &f->options,
-        .nr_vcpus = 1,
-        .loading = loading,
-    };
-    assert_int_equal(xen_open(domid, &machine->xen), 0);
-    assert_int_equal(xen_mapcache_open(domid, NULL, &machine->cache), 0);
-    assert_int_equal(xen_ram_open(domid, machine->cache, &machine->ram), 0);
-    assert_int_equal(xen_ioreq_create(machine->xen), 0);
-    assert_int_equal(bus_new(machine->xen, &machine->bus), 0);
-    xen_ram_set_phase(machine->ram, loading ? XEN_RAM_LOADING : XEN_RAM_RESET);
-    assert_int_equal(machine_init(machine), 0);
+    machine_env_open(&f->machine, &f->options, NULL, loading);
+    assert_int_equal(machine_init(&f->machine), 0);
     if (!loading)
-        machine_reset(machine);
+        machine_reset(&f->machine);
 }
 
 static void stop(struct fixture *f)
 {
     machine_fini(&f->machine);
-    bus_free(f->machine.bus);
-    xen_ram_close(f->machine.ram);
-    xen_mapcache_close(f->machine.cache);
-    xen_close(f->machine.xen);
+    machine_env_close(&f->machine);
 }
 
 static uint8_t *copy_file(int fd, size_t *len)

@@ -13,12 +13,11 @@
 
 #include "dm/bus.h"
 #include "dm/pci.h"
-#include "dm/xen.h"
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/machine-env.h"
 
 #include "xenram/mapcache.h"
-#include "xenram/ram.h"
 
 #define FIRST_DOMID 7
 #define BARS UINT64_C(0xe0000000) /* 64 KiB for each function */
@@ -31,30 +30,14 @@ struct virtio_guest guest;
 
 static void make_machine(bool loading)
 {
-    struct machine *machine = &guest.machine;
-
     guest.options.ram_mb = GUEST_MIB;
     /* Whether Xen gives it all is another matter. */
     guest.options.maxmem = GUEST_MIB << 20;
     for (unsigned i = 0; i < guest.options.nr_virtio_mems; i++)
         guest.options.maxmem += guest.options.virtio_mems[i].size;
     assert_int_equal(uv_loop_init(&guest.loop), 0);
-    *machine = (struct machine){
-        .options = &guest.options,
-        .loop = &guest.loop,
-        .nr_vcpus = 1,
-        .loading = loading,
-    };
-    assert_int_equal(xen_open(GUEST_DOMID, &machine->xen), 0);
-    assert_int_equal(xen_mapcache_open(GUEST_DOMID, NULL, &machine->cache), 0);
-    assert_int_equal(xen_ram_open(GUEST_DOMID, machine->cache, &machine->ram),
-                     0);
-    assert_int_equal(xen_ioreq_create(machine->xen), 0);
-    assert_int_equal(bus_new(machine->xen, &machine->bus), 0);
-    assert_int_equal(xen_ram_set_phase(machine->ram, loading ? XEN_RAM_LOADING
-                                                             : XEN_RAM_RESET),
-                     0);
-    assert_int_equal(machine_init(machine), 0);
+    machine_env_open(&guest.machine, &guest.options, &guest.loop, loading);
+    assert_int_equal(machine_init(&guest.machine), 0);
 }
 
 void guest_begin(unsigned room)
@@ -108,16 +91,11 @@ int guest_load(int fd, char error[XEN_MIGRATE_ERROR_MAX])
 
 void guest_end(void)
 {
-    struct machine *machine = &guest.machine;
-
-    machine_fini(machine);
+    machine_fini(&guest.machine);
     uv_run(&guest.loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&guest.loop), 0);
-    bus_free(machine->bus);
-    xen_ram_close(machine->ram);
-    xen_mapcache_close(machine->cache);
+    machine_env_close(&guest.machine);
     xen_mapcache_thread_offline();
-    xen_close(machine->xen);
     assert_int_equal(fakexen_violations(), 0);
     assert_int_equal(fakexen_mappings(), 0);
 }
