@@ -183,14 +183,8 @@ static struct xen_ram_block *add_x(struct side *side, size_t kind,
         .resized = note_change,
         .opaque = change,
     };
-    enum xen_ram_phase phase = xen_ram_get_phase(side->ram);
-    struct xen_ram_block *block;
 
-    if (phase == XEN_RAM_RUNNING)
-        xen_ram_set_phase(side->ram, XEN_RAM_RESET);
-    assert_int_equal(xen_ram_alloc(side->ram, &spec, &block), 0);
-    xen_ram_set_phase(side->ram, phase);
-    return block;
+    return side_add(side, &spec);
 }
 
 /* Another content on each side: the target's own must not come through. */

@@ -262,6 +262,19 @@ void side_fini(struct side *side)
     xen_mapcache_close(side->cache);
 }
 
+struct xen_ram_block *side_add(struct side *side,
+                               const struct xen_ram_spec *spec)
+{
+    enum xen_ram_phase phase = xen_ram_get_phase(side->ram);
+    struct xen_ram_block *block;
+
+    if (phase == XEN_RAM_RUNNING)
+        xen_ram_set_phase(side->ram, XEN_RAM_RESET);
+    assert_int_equal(xen_ram_alloc(side->ram, spec, &block), 0);
+    xen_ram_set_phase(side->ram, phase);
+    return block;
+}
+
 void sides_init(struct side *source, struct side *target,
                 const struct lengths *there, const struct lengths *here)
 {

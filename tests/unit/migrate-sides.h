@@ -71,6 +71,9 @@ struct side {
 void side_init_source(struct side *side, const struct lengths *lengths);
 void side_init_target(struct side *side, const struct lengths *lengths);
 void side_fini(struct side *side);
+/* One more block, whatever the side is doing. */
+struct xen_ram_block *side_add(struct side *side,
+                               const struct xen_ram_spec *spec);
 
 /* Both, and fakexen around them; ends with no violation. */
 void sides_init(struct side *source, struct side *target,

@@ -133,14 +133,8 @@ static struct xen_ram_block *add_block(struct side *side, const char *idstr,
         .gfn = kind == XEN_RAM_PRIVATE ? XEN_RAM_NO_GFN : gfn,
         .size = PAGE,
     };
-    struct xen_ram_block *block;
-    enum xen_ram_phase phase = xen_ram_get_phase(side->ram);
 
-    if (phase == XEN_RAM_RUNNING)
-        xen_ram_set_phase(side->ram, XEN_RAM_RESET);
-    assert_int_equal(xen_ram_alloc(side->ram, &spec, &block), 0);
-    xen_ram_set_phase(side->ram, phase);
-    return block;
+    return side_add(side, &spec);
 }
 
 static void blocks_of_one_side_only_are_refused(void **state)
