@@ -10,6 +10,7 @@
 
 #include "dm/block/disks.h"
 
+#include "tests/unit/loop.h"
 #include "tests/unit/machine-env.h"
 
 void expect(bool holds)
@@ -31,13 +32,6 @@ void board_open(struct board *board, const struct options *options,
     expect(machine_init(machine) == 0);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 void board_close(struct board *board)
 {
     struct machine *machine = &board->machine;
@@ -45,9 +39,7 @@ void board_close(struct board *board)
     machine_fini(machine);
     disks_close(machine->disks);
     uv_run(&board->loop, UV_RUN_NOWAIT);
-    uv_walk(&board->loop, close_handle, NULL);
-    uv_run(&board->loop, UV_RUN_DEFAULT);
-    expect(uv_loop_close(&board->loop) == 0);
+    expect(loop_close(&board->loop) == 0);
     machine_env_close(machine);
 }
 

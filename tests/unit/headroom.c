@@ -14,6 +14,7 @@
 
 #include "dm/xenstore.h"
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/loop.h"
 
 #define STATIC_MAX "/local/domain/7/memory/static-max"
 #define TARGET "/local/domain/7/memory/target"
@@ -39,21 +40,12 @@ static int setup(void **state)
     return 0;
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 static int teardown(void **state)
 {
     struct side *side = *state;
 
     headroom_close(side->headroom);
-    uv_walk(&side->loop, close_handle, NULL);
-    uv_run(&side->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&side->loop), 0);
+    assert_int_equal(loop_close(&side->loop), 0);
     xenstore_close(side->xenstore);
     assert_int_equal(fakexen_handles(), 0);
     free(side);

@@ -20,6 +20,7 @@
 #include "dm/options.h"
 #include "dm/xenstore.h"
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/loop.h"
 
 /* How long a test may wait before it has failed, s. */
 #define PATIENCE 600
@@ -96,20 +97,11 @@ static void remove_dir(const char *dir)
     assert_int_equal(rmdir(dir), 0);
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    if (!uv_is_closing(handle))
-        uv_close(handle, NULL);
-}
-
 void pv_env_close(struct pv_env *env)
 {
     qdisk_close(env->qdisk);
     disks_close(env->disks);
-    uv_walk(&env->loop, close_handle, NULL);
-    uv_run(&env->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&env->loop), 0);
+    assert_int_equal(loop_close(&env->loop), 0);
     xenstore_close(env->xenstore);
     assert_int_equal(fakexen_handles(), 0);
     assert_int_equal(fakexen_grants_mapped(), 0);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "tests/fakexen/fakexen.h"
+#include "tests/unit/loop.h"
 
 struct side {
     uv_loop_t loop;
@@ -36,19 +37,11 @@ static int setup(void **state)
     return 0;
 }
 
-static void close_handle(uv_handle_t *handle, void *arg)
-{
-    (void)arg;
-    uv_close(handle, NULL);
-}
-
 static int teardown(void **state)
 {
     struct side *side = *state;
 
-    uv_walk(&side->loop, close_handle, NULL);
-    uv_run(&side->loop, UV_RUN_DEFAULT);
-    assert_int_equal(uv_loop_close(&side->loop), 0);
+    assert_int_equal(loop_close(&side->loop), 0);
     xenstore_close(side->xenstore);
     assert_int_equal(fakexen_handles(), 0);
     free(side);
