@@ -33,3 +33,12 @@ void capture_end(char *text, size_t size)
     text[len < 0 ? 0 : len] = '\0';
     close(file);
 }
+
+unsigned lines_of(const char *text)
+{
+    unsigned nr = 0;
+
+    for (; *text; text++)
+        nr += *text == '\n';
+    return nr;
+}

@@ -9,5 +9,7 @@
 void capture_begin(void);
 /* Puts both back; text, of size bytes, gets what was written. */
 void capture_end(char *text, size_t size);
+/* Newlines in the text. */
+unsigned lines_of(const char *text);
 
 #endif

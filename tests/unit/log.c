@@ -12,15 +12,6 @@
 
 #include "tests/unit/capture.h"
 
-static unsigned lines_of(const char *text)
-{
-    unsigned nr = 0;
-
-    for (; *text; text++)
-        nr += *text == '\n';
-    return nr;
-}
-
 static void a_line_has_program_guest_word_and_text(void **state)
 {
     char text[512];

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "tests/unit/capture.h"
 #include "tests/unit/options-line.h"
 
 #define QMP_14                                                                 \
@@ -34,15 +35,6 @@
 static int parse(struct line *line, const char *words)
 {
     return line_parse(line, "", words);
-}
-
-static unsigned lines_of(const char *text)
-{
-    unsigned nr = 0;
-
-    for (; *text; text++)
-        nr += *text == '\n';
-    return nr;
 }
 
 static void a_default_guest_of_xen_4_14_is_accepted(void **state)
