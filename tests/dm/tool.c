@@ -16,38 +16,17 @@
 
 #include "tests/dm/carried.h"
 #include "tests/fakexen/fakexen.h"
-#include "tests/unit/capture.h"
+#include "tests/unit/run-tool.h"
 #include "tests/unit/sum.h"
 #include "tests/unit/xl-file.h"
 
 /* xenram inspect and check, beside the device model that saves and restores. */
 
-#define OUTPUT 16384
-
-static char output[OUTPUT];
-
-#define TOOL(...) tool((const char *const[]){"xenram", __VA_ARGS__, NULL})
-
-/* Exit status; output has stdout and stderr. */
-static int tool(const char *const *words)
-{
-    char *argv[DM_MAX_ARGS];
-    int argc = 0, status;
-
-    for (; words[argc]; argc++)
-        argv[argc] = (char *)(uintptr_t)words[argc];
-    argv[argc] = NULL;
-    capture_begin();
-    status = tool_main(argc, argv);
-    capture_end(output, sizeof(output));
-    return status;
-}
-
 static bool said(const char *text)
 {
-    if (strstr(output, text))
+    if (strstr(tool_output, text))
         return true;
-    fprintf(stderr, "no \"%s\" in:\n%s\n", text, output);
+    fprintf(stderr, "no \"%s\" in:\n%s\n", text, tool_output);
     return false;
 }
 
@@ -58,7 +37,7 @@ static int check_as(const struct dm *dm, const char *path)
 
     for (int i = 1; i <= dm->argc; i++)
         words[2 + i] = i < dm->argc ? dm->argv[i] : NULL;
-    return tool(words);
+    return run_tool(words);
 }
 
 static void save(const char *path, const char *const *extra)
@@ -165,7 +144,7 @@ static void inspect_as_json(void)
     write_kernel(kernel, 8192);
     save(state, extra);
     CHECK_EQUAL(TOOL("inspect", "--json", state), 0);
-    out = json_tokener_parse(output);
+    out = json_tokener_parse(tool_output);
     CHECK(json_object_object_get_ex(out, "blocks", &blocks));
     CHECK_EQUAL(json_object_array_length(blocks), 3);
     rom = json_object_array_get_idx(blocks, 2);
@@ -202,8 +181,8 @@ static void inspect_damaged(void)
     CHECK(said("guest.low"));
     CHECK(said("would not be restored: "));
     CHECK_EQUAL(TOOL("inspect", "--json", saved), 1);
-    *strstr(output, "xenram: ") = '\0';
-    out = json_tokener_parse(output);
+    *strstr(tool_output, "xenram: ") = '\0';
+    out = json_tokener_parse(tool_output);
     CHECK(strstr(text_in(out, "error"), "of the state)"));
     json_object_put(out);
 
@@ -242,7 +221,7 @@ static void call_wrongly(void)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        CHECK_EQUAL(tool(cases[i].words), cases[i].status);
+        CHECK_EQUAL(run_tool(cases[i].words), cases[i].status);
         CHECK(said(cases[i].text));
     }
 }
@@ -361,7 +340,7 @@ static void restore_or_not(const char *state, const char *const *extra,
     up = dm_comes_up(&dm);
     CHECK_EQUAL(status, up ? 0 : 1);
     if (!up) {
-        char *why = strstr(output, "would not be restored: ") + 23;
+        char *why = strstr(tool_output, "would not be restored: ") + 23;
 
         CHECK_EQUAL(dm_join(&dm), 1);
         why[strcspn(why, "\n")] = '\0';

@@ -18,12 +18,11 @@
 
 #include "tool/tool.h"
 
-#include "tests/unit/capture.h"
+#include "tests/unit/run-tool.h"
 
 /* xenram plug before a device model of our own, a child process. */
 
 #define MIB (INT64_C(1) << 20)
-#define OUTPUT 4096
 
 /* What the device model or its guest does otherwise than it should. */
 enum fault {
@@ -45,7 +44,7 @@ struct target {
 };
 
 static struct target targets[2];
-static char dir[32], path[64], output[OUTPUT];
+static char dir[32], path[64];
 
 /* ---- the device model ---- */
 
@@ -195,22 +194,6 @@ static pid_t start(enum fault fault)
 
 /* ---- the tool ---- */
 
-#define TOOL(...) tool((const char *const[]){"xenram", __VA_ARGS__, NULL})
-
-static int tool(const char *const *words)
-{
-    char *argv[16];
-    int argc = 0, status;
-
-    for (; words[argc]; argc++)
-        argv[argc] = (char *)(uintptr_t)words[argc];
-    argv[argc] = NULL;
-    capture_begin();
-    status = tool_main(argc, argv);
-    capture_end(output, sizeof(output));
-    return status;
-}
-
 static int plug(const char *size, const char *patience, enum fault fault)
 {
     pid_t pid = start(fault);
@@ -222,8 +205,8 @@ static int plug(const char *size, const char *patience, enum fault fault)
 
 static void says(const char *text)
 {
-    if (!strstr(output, text))
-        fail_msg("no \"%s\" in: %s", text, output);
+    if (!strstr(tool_output, text))
+        fail_msg("no \"%s\" in: %s", text, tool_output);
 }
 
 static int setup(void **state)
