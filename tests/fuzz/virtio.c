@@ -210,6 +210,8 @@ static void pause_and_go_on(struct board *board)
 
 static void run_op(struct board *board, struct input *input)
 {
+    uint64_t at;
+
     switch (take(input, 1) % 14) {
     case 0:
         start(board);
@@ -227,7 +229,8 @@ static void run_op(struct board *board, struct input *input)
         write_register(board, input);
         break;
     case 6:
-        poke(DESC + take(input, 2) % 0x3000, take(input, 2), 2);
+        at = take(input, 2) % 0x3000;
+        poke(DESC + at, take(input, 2), 2);
         break;
     case 7:
         out(board, NOTIFY, 2, 0);
@@ -243,7 +246,8 @@ static void run_op(struct board *board, struct input *input)
         access_config(board, input);
         break;
     case 11:
-        out(board, BAR1 + take(input, 1) * 4, 4, take(input, 4));
+        at = take(input, 1) * 4;
+        out(board, BAR1 + at, 4, take(input, 4));
         break;
     case 12:
         pause_and_go_on(board);

@@ -17,14 +17,9 @@
 
 #define POWER_ACTIVE 0xff
 
-static void fail(struct ide_drive *drive, uint8_t error)
-{
-    ide_fail(drive, error);
-}
-
 static void abort_command(struct ide_drive *drive)
 {
-    fail(drive, ER_ABRT);
+    ide_fail(drive, ER_ABRT);
 }
 
 /* ---- addresses ---- */
@@ -129,7 +124,7 @@ static bool check_range(struct ide_drive *drive, uint64_t sector,
     if (sector < nr && count <= nr - sector)
         return true;
     disk_count_invalid(drive->disk);
-    fail(drive, ER_IDNF);
+    ide_fail(drive, ER_IDNF);
     return false;
 }
 
@@ -313,7 +308,7 @@ static const struct command commands[256] = {
     [0x21] = {.how = TRANSFER},
     [0x24] = {.how = TRANSFER | EXTENDED},
     [0x25] = {.how = TRANSFER | EXTENDED | DMA},
-    [0x27] = {native_max_48},
+    [0x27] = {.run = native_max_48},
     [0x29] = {.how = TRANSFER | EXTENDED | MULTIPLE},
     [0x30] = {.how = TRANSFER | WRITE},
     [0x31] = {.how = TRANSFER | WRITE},
@@ -324,20 +319,20 @@ static const struct command commands[256] = {
     [0x40] = {.how = TRANSFER | VERIFY},
     [0x41] = {.how = TRANSFER | VERIFY},
     [0x42] = {.how = TRANSFER | VERIFY | EXTENDED},
-    [0x91] = {set_translation},
+    [0x91] = {.run = set_translation},
     [0xc4] = {.how = TRANSFER | MULTIPLE},
     [0xc5] = {.how = TRANSFER | WRITE | MULTIPLE},
-    [0xc6] = {set_multiple},
+    [0xc6] = {.run = set_multiple},
     [0xc8] = {.how = TRANSFER | DMA},
     [0xc9] = {.how = TRANSFER | DMA},
     [0xca] = {.how = TRANSFER | WRITE | DMA},
     [0xcb] = {.how = TRANSFER | WRITE | DMA},
     [0xce] = {.how = TRANSFER | WRITE | EXTENDED | MULTIPLE | FUA},
-    [0xe7] = {flush},
-    [0xea] = {flush},
-    [0xec] = {identify},
-    [0xef] = {set_features},
-    [0xf8] = {native_max_28},
+    [0xe7] = {.run = flush},
+    [0xea] = {.run = flush},
+    [0xec] = {.run = identify},
+    [0xef] = {.run = set_features},
+    [0xf8] = {.run = native_max_28},
 };
 
 /* Commands that old and new drivers give, and that have nothing to do here. */
