@@ -168,9 +168,14 @@ count_now() {
 	echo "${reply##* }"
 }
 
+# Is it the console of the domain that the guest is now that is read, and that
+# guest_cmd would type on?
+follows() { [ "$(cat "$guests/$1.domid" 2>/dev/null)" = "$(domid "$1")" ]; }
+
 # goes_on GUEST COUNT: the guest has counted further than COUNT, and from
 # there, not from the start.
 goes_on() {
+	must "nobody reads the console of guest $1" within 30 follows "$1"
 	further=$(count_now "$1") || exit 1
 	note "count was $2, is $further"
 	[ "$further" -gt "$2" ] || fail "guest $1 counts from the start: $2, then $further"
