@@ -13,5 +13,5 @@ must_fail "the guest was created" x create "$guests/other.cfg"
 note "the device model says: $(cat "$(dm_log other)")"
 [ "$(grep -c . "$(dm_log other)")" = 1 ] || fail "not one line"
 must "the line does not name what there is" \
-	grep -q 'qcow2.*format=raw' "$(dm_log other)"
+	grep -q 'format=qcow2: only raw' "$(dm_log other)"
 must "a domain is left" within 20 gone other
