@@ -461,7 +461,7 @@ static void an_error_of_the_disk_is_one_of_the_drive(void **state)
 }
 
 /* What a full file system is to it, a limit of file sizes is as well. */
-static void a_write_that_fails_has_not_found_its_sector(void **state)
+static void a_write_that_fails_is_an_error_of_the_medium(void **state)
 {
     static const uint32_t addresses[] = {DATA}, lengths[] = {16 * 512};
     struct rlimit before, limit;
@@ -478,7 +478,7 @@ static void a_write_that_fails_has_not_found_its_sector(void **state)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
     signal(SIGXFSZ, SIG_DFL);
     assert_int_equal(status, ST_READY | ST_ERR);
-    assert_int_equal(inb(R_ERROR), ER_IDNF);
+    assert_int_equal(inb(R_ERROR), ER_UNC);
     assert_int_equal(dma_status() & BM_ERROR, 0);
     dma_stop();
     assert_int_equal(run_dma(WRITE_DMA, 10, 16), ST_READY);
@@ -504,7 +504,7 @@ int main(void)
         TEST(a_machine_that_ends_in_a_transfer_leaves_nothing),
         TEST(both_drives_of_a_channel_take_turns),
         TEST(an_error_of_the_disk_is_one_of_the_drive),
-        TEST(a_write_that_fails_has_not_found_its_sector),
+        TEST(a_write_that_fails_is_an_error_of_the_medium),
     };
 
     cmocka_set_message_output(CM_OUTPUT_TAP);

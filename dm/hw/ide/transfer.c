@@ -76,14 +76,14 @@ void ide_request_failed(struct ide_channel *channel, int error)
     ata_set_address(drive, transfer->sector, transfer->extended);
     if (error == -EROFS || error == -EFAULT)
         ide_fail(drive, ER_ABRT);
-    else if (transfer->write || error == -ERANGE)
-        /*
-         * Drives that cannot write a sector say that they do not find it.  What
-         * was aborted, Linux tries 30 times, with resets between (libata-eh.c,
-         * ata_eh_worth_retry; scsi_error.c).
-         */
+    else if (error == -ERANGE)
         ide_fail(drive, ER_IDNF);
     else
+        /*
+         * Of writes too: only what the medium is to blame for does Linux give
+         * up at once.  Else it tries each request 6 to 30 times and identifies
+         * or resets the drive between (libata-eh.c, ata_eh_worth_retry).
+         */
         ide_fail(drive, ER_UNC);
 }
 

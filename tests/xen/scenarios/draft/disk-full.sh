@@ -21,7 +21,7 @@ fills() {
 	has "$name" "$disk"
 	[ "$disk" != xvda ] || serves_pv "$name" 1
 	load_start "$name" "/dev/$disk" 0 64
-	load_fails "$name" 'Input/output error'
+	load_fails "$name" 'write of'
 	dm_lives "$name"
 	mount -o remount,size=100m "$guests/small"
 	load_start "$name" "/dev/$disk" 0 64
