@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # limit: 3000
 # disks: yes
-# Measures the disks of xenram-dm and of stock QEMU in turn, on the same image.
-# The guest goes past its page cache; dom0 has the image in memory.
+# Measures the disks of xenram-dm and of stock QEMU in turn, on the same block
+# device. The guest goes past its page cache; dom0 has all of it in memory.
 . /xt/disks.sh
 . /xt/measure.sh
 
@@ -48,13 +48,12 @@ dm_memory() {
 	load_end bench
 }
 
-new_image() { head -c 67108864 /dev/zero >"$guests/data.raw"; }
-
-# disks_of DM KIND DISK TARGET [KEY=VALUE]
+# disks_of DM KIND DISK BACKEND [KEY=VALUE]
 disks_of() {
-	dm=$1 kind=$2 disk=$3 target=$4
+	dm=$1 kind=$2 disk=$3 backend=$4
 	shift 4
-	data_guest bench "$(disk_key "$target" xvda)" \
+	data_guest bench \
+		"'format=raw,vdev=xvda,access=rw,backendtype=$backend,target=$device'" \
 		"device_model_override=\"$guests/dm-$dm\"" "$@"
 	has bench "$disk"
 	pid=$(dm_pid bench)
@@ -93,18 +92,17 @@ login_time() {
 one_round() {
 	login_time "$1"
 	report=dm_figures
-	disks_of "$1" ide sda "$guests/data.raw" "$emulated"
-	disks_of "$1" qdisk xvda "$guests/data.raw"
+	disks_of "$1" ide sda phy "$emulated"
+	disks_of "$1" qdisk xvda qdisk
 }
 
 wrapper xenram /usr/libexec/xenram-dm
 wrapper qemu /usr/libexec/xen-qemu-system-i386
-new_image
+head -c 67108864 /dev/zero >"$guests/data.raw"
+device=$(as_device "$guests/data.raw")
 suffix=
 report=kernel_limit
-device=$(as_device "$guests/data.raw")
-disks_of qemu phy xvda "$device"
-losetup -d "$device"
+disks_of qemu phy xvda phy
 round=0
 while [ "$round" -lt "$rounds" ]; do
 	round=$((round + 1))

@@ -14,8 +14,8 @@ image=$guests/small/data.raw
 fills() {
 	name=$1 disk=$2
 	shift 2
-	mount -o remount,size=20m "$guests/small"
 	rm -f "$image"
+	mount -o remount,size=20m "$guests/small" || fail "cannot shrink the file system"
 	truncate -s 64M "$image"
 	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
 	has "$name" "$disk"
