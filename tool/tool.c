@@ -17,8 +17,11 @@
 #define QMP_SOCKETS "/var/run/xen/qmp-libxenstat-"
 #define DOMID_MAX 0x7fef /* Xen, public/xen.h: below DOMID_FIRST_RESERVED */
 
-/* Seconds. */
-#define PATIENCE 30
+/*
+ * Seconds.  Linux tries again to give back what was in use after 50 of them, at
+ * first (drivers/virtio/virtio_mem.c, VIRTIO_MEM_RETRY_TIMER_MIN_MS).
+ */
+#define PATIENCE 60
 #define PATIENCE_MAX 86400
 
 static const char usage[] =
