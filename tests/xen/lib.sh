@@ -252,14 +252,14 @@ virtio_mem() {
 	echo "\"-object\",\"memory-backend-ram,id=m$1,size=$2\",\"-device\",\"virtio-mem-pci,id=vm$1,memdev=m$1\""
 }
 
-# virtio_mem_guest NAME OPTIONS [PARAMETER]: the xl.cfg of a guest with 128 MB
-# of RAM and room for 256 more. Its balloon driver keeps virtio-mem's from
+# virtio_mem_guest NAME OPTIONS [PARAMETER]: the xl.cfg of a guest with 128 MB of
+# RAM and room for $room more, or 256. Its balloon driver keeps virtio-mem's from
 # working; and Linux 6.1 does not let itself be suspended while it has
 # virtio-mem's: there it goes without Xen's drivers altogether.
 virtio_mem_guest() {
 	alone=initcall_blacklist=balloon_init
 	[ "$XEN" != 4.17 ] || alone=xen_nopv
-	guest_config "$1" memory=384 videoram=256 \
+	guest_config "$1" memory=$((128 + ${room:-256})) videoram="${room:-256}" \
 		"cmdline=\"console=ttyS0 loglevel=2 mitigations=off pci=noearly $alone memhp_default_state=online_movable ${3:-}\"" \
 		"device_model_args_hvm=[$2]"
 }
