@@ -121,21 +121,20 @@ static bool fits(uint64_t from, uint64_t to, uint64_t size, uint64_t alignment,
     return true;
 }
 
-/* Between the ranges of a subtree. */
+/* Between the ranges of a subtree, one of whose gaps is long enough. */
 static bool fits_inside(const struct xen_memory_device *node, uint64_t size,
                         uint64_t alignment, uint64_t *start)
 {
-    const struct xen_memory_device *lower, *higher;
+    const struct xen_memory_device *lower = node->lower, *higher = node->higher;
 
-    if (!node || node->gap < size)
-        return false;
-    lower = node->lower;
-    higher = node->higher;
-    return fits_inside(lower, size, alignment, start) ||
-           (lower && fits(lower->end, node->start, size, alignment, start)) ||
-           (higher && fits(node->start + node->length, higher->first, size,
-                           alignment, start)) ||
-           fits_inside(higher, size, alignment, start);
+    if (lower &&
+        ((lower->gap >= size && fits_inside(lower, size, alignment, start)) ||
+         fits(lower->end, node->start, size, alignment, start)))
+        return true;
+    return higher && (fits(node->start + node->length, higher->first, size,
+                           alignment, start) ||
+                      (higher->gap >= size &&
+                       fits_inside(higher, size, alignment, start)));
 }
 
 bool tree_find_gap(const struct xen_memory_device *root, uint64_t base,
@@ -145,6 +144,6 @@ bool tree_find_gap(const struct xen_memory_device *root, uint64_t base,
     if (!root)
         return fits(base, end, size, alignment, start);
     return fits(base, root->first, size, alignment, start) ||
-           fits_inside(root, size, alignment, start) ||
+           (root->gap >= size && fits_inside(root, size, alignment, start)) ||
            fits(root->end, end, size, alignment, start);
 }
