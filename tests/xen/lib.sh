@@ -46,8 +46,11 @@ within() {
 	done
 }
 
-# On a processor that lags, making up for missed ticks would take all of it. What
-# a kernel has to say but that it dies would come in the middle of other lines.
+# A guest's kernel says nothing but that it dies: all else would come in the middle
+# of other lines.
+kernel_words="console=ttyS0 loglevel=2 mitigations=off pci=noearly"
+
+# On a processor that lags, making up for missed ticks would take all of it.
 default_keys() {
 	cat <<-END
 	name="$1"
@@ -56,7 +59,7 @@ default_keys() {
 	vcpus=1
 	kernel="/xt/guest/vmlinuz"
 	ramdisk="/xt/guest/initrd"
-	cmdline="console=ttyS0 loglevel=2 mitigations=off pci=noearly"
+	cmdline="$kernel_words"
 	serial="pty"
 	vga="none"
 	vnc=0
@@ -260,7 +263,7 @@ virtio_mem_guest() {
 	alone=initcall_blacklist=balloon_init
 	[ "$XEN" != 4.17 ] || alone=xen_nopv
 	guest_config "$1" memory=$((128 + ${room:-256})) videoram="${room:-256}" \
-		"cmdline=\"console=ttyS0 loglevel=2 mitigations=off pci=noearly $alone memhp_default_state=online_movable ${3:-}\"" \
+		"cmdline=\"$kernel_words $alone memhp_default_state=online_movable ${3:-}\"" \
 		"device_model_args_hvm=[$2]"
 }
 

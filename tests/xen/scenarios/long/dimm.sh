@@ -9,7 +9,7 @@ mb() { expr "$(guest_ask vm mem '^guest: mem [0-9]' 60)" / 1024; }
 
 dimm_guest() {
 	guest_config vm memory=384 videoram=256 \
-		"cmdline=\"console=ttyS0 loglevel=2 mitigations=off pci=noearly memhp_default_state=online $1\"" \
+		"cmdline=\"$kernel_words memhp_default_state=online $1\"" \
 		'device_model_args_hvm=["-object","memory-backend-ram,id=m0,size=256M","-device","pc-dimm,id=d0,memdev=m0"]'
 	guest_create vm
 	wait_up vm

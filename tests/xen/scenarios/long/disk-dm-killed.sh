@@ -20,12 +20,8 @@ all_read() { ! pgrep -f "^cat $(cat "$guests/$1.tty")" >/dev/null; }
 
 # dies NAME DISK [KEY=VALUE]
 dies() {
-	name=$1 disk=$2
-	shift 2
 	empty_image data 64
-	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
-	has "$name" "$disk"
-	[ "$disk" != xvda ] || serves_pv "$name" 1
+	image_guest "$@"
 	guest_cmd "$name" "disk-load flush /dev/$disk 0 64"
 	within 60 flushed_more "$name" 50 || fail "the guest does not write"
 	kill -9 "$(dm_pid "$name")"

@@ -12,16 +12,12 @@ image=$guests/small/data.raw
 
 # fills NAME DISK [KEY=VALUE]
 fills() {
-	name=$1 disk=$2
-	shift 2
 	rm -f "$image"
 	mount -o remount,size=20m "$guests/small" || fail "cannot shrink the file system"
 	truncate -s 64M "$image"
-	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
-	has "$name" "$disk"
-	[ "$disk" != xvda ] || serves_pv "$name" 1
+	image_guest "$@"
 	load_start "$name" "/dev/$disk" 0 64
-	load_fails "$name" 'write of'
+	load_fails "$name" 'Input/output error'
 	dm_lives "$name"
 	mount -o remount,size=100m "$guests/small"
 	load_start "$name" "/dev/$disk" 0 64

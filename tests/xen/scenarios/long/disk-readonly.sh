@@ -13,7 +13,7 @@ serves_pv ro 2
 must "the guest reads something else" \
 	test "$(guest_ask ro "digest xvde" '^guest: digest' 60)" = "$sum"
 guest_cmd ro "load start /dev/xvde 0 16"
-load_fails ro
+load_fails ro 'Operation not permitted'
 must "the guest wrote" \
 	test "$(sha256sum <"$guests/fixed.raw" | cut -d' ' -f1)" = "$sum"
 dm_lives ro

@@ -8,12 +8,8 @@
 
 # shortens NAME DISK [KEY=VALUE]
 shortens() {
-	name=$1 disk=$2
-	shift 2
 	empty_image data 64
-	data_guest "$name" "$(disk_key "$image" xvda)" "$@"
-	has "$name" "$disk"
-	[ "$disk" != xvda ] || serves_pv "$name" 1
+	image_guest "$@"
 	truncate -s 16M "$image"
 	guest_ask "$name" "disk-load speed /dev/$disk 0 16 read seq 64 1" \
 		'^guest: disk-load speed' 60 >/dev/null
