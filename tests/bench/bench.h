@@ -48,11 +48,14 @@ void bench_mapcache_miss(void);
 void bench_ram(void);
 /*
  * By bench_ram, and on a real guest, which has no memory from gfn on, and may
- * have 258 MiB more: figures PREFIX.1 to PREFIX.65536, and PREFIX.plug.512 and
- * .65536 of a sparse block.  cache_budget: bytes, 0: the map cache's own.
+ * have 258 MiB more.  cache_budget: bytes, 0: the map cache's own.
  */
+/* PREFIX.1 to PREFIX.65536: so many pages more of a block, and less again. */
 void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
                        uint64_t cache_budget);
+/* PREFIX.plug.512 and .65536 of a sparse block, and PREFIX.unplug. */
+void bench_ram_plug(const char *prefix, uint32_t domid, uint64_t gfn,
+                    uint64_t cache_budget);
 void bench_ram_dirty(uint32_t domid); /* by bench_ram */
 void bench_memory_device(void);
 void bench_migrate(void);

@@ -29,6 +29,7 @@
 struct setting {
     uint32_t domid;
     uint64_t gfn; /* of the block; the plain calls use those far behind it */
+    struct xen_mapcache *cache;
     struct xen_ram *ram;
     struct xen_ram_block *block, *sparse;
     uint64_t pages; /* by which it grows */
@@ -57,16 +58,16 @@ static double grow_and_shrink(void *opaque)
     return (bench_now() - start) / s->times;
 }
 
-static double plug_and_unplug(void *opaque)
+static void plug(struct setting *s)
 {
-    struct setting *s = opaque;
-    double start = bench_now();
+    if (xen_ram_plug(s->ram, s->sparse, 0, s->pages * PAGE))
+        bench_die(xen_ram_error(s->ram));
+}
 
-    for (unsigned i = 0; i < s->times; i++)
-        if (xen_ram_plug(s->ram, s->sparse, 0, s->pages * PAGE) ||
-            xen_ram_unplug(s->ram, s->sparse, 0, s->pages * PAGE))
-            bench_die(xen_ram_error(s->ram));
-    return (bench_now() - start) / s->times;
+static void unplug(struct setting *s)
+{
+    if (xen_ram_unplug(s->ram, s->sparse, 0, s->pages * PAGE))
+        bench_die(xen_ram_error(s->ram));
 }
 
 static void reserve(struct setting *s, unsigned command, uint64_t gfn,
@@ -110,18 +111,78 @@ static void clear(struct setting *s, uint64_t gfn)
     }
 }
 
+static void plain_add(struct setting *s)
+{
+    uint64_t gfn = s->gfn + 2 * MOST;
+
+    reserve(s, XENMEM_populate_physmap, gfn, s->pages >= BATCH ? 9 : 0);
+    clear(s, gfn);
+}
+
+static void plain_remove(struct setting *s)
+{
+    reserve(s, XENMEM_decrease_reservation, s->gfn + 2 * MOST, 0);
+}
+
 static double plain_calls(void *opaque)
 {
     struct setting *s = opaque;
-    uint64_t gfn = s->gfn + 2 * MOST;
     double start = bench_now();
 
     for (unsigned i = 0; i < s->times; i++) {
-        reserve(s, XENMEM_populate_physmap, gfn, s->pages >= BATCH ? 9 : 0);
-        clear(s, gfn);
-        reserve(s, XENMEM_decrease_reservation, gfn, 0);
+        plain_add(s);
+        plain_remove(s);
     }
     return (bench_now() - start) / s->times;
+}
+
+typedef void step_fn(struct setting *s);
+
+/* Only the first, or only the second of two steps counts. */
+static double first_of(struct setting *s, step_fn *first, step_fn *second)
+{
+    double sum = 0, start;
+
+    for (unsigned i = 0; i < s->times; i++) {
+        start = bench_now();
+        first(s);
+        sum += bench_now() - start;
+        second(s);
+    }
+    return sum / s->times;
+}
+
+static double second_of(struct setting *s, step_fn *first, step_fn *second)
+{
+    double sum = 0, start;
+
+    for (unsigned i = 0; i < s->times; i++) {
+        first(s);
+        start = bench_now();
+        second(s);
+        sum += bench_now() - start;
+    }
+    return sum / s->times;
+}
+
+static double time_plug(void *opaque)
+{
+    return first_of(opaque, plug, unplug);
+}
+
+static double time_unplug(void *opaque)
+{
+    return second_of(opaque, plug, unplug);
+}
+
+static double time_plain_add(void *opaque)
+{
+    return first_of(opaque, plain_add, plain_remove);
+}
+
+static double time_plain_remove(void *opaque)
+{
+    return second_of(opaque, plain_add, plain_remove);
 }
 
 static void open_calls(struct setting *s)
@@ -166,46 +227,70 @@ static void measure_plug(struct setting *s, const char *prefix)
         s->pages = pages[i];
         s->times = pages[i] >= MOST ? 1 : 8;
         snprintf(name, sizeof(name), "%s.plug.%u", prefix, pages[i]);
-        bench_run(name, plug_and_unplug,
-                  "populate, map, memset, unmap and decrease", plain_calls, s);
+        bench_run(name, time_plug, "populate, map, memset and unmap",
+                  time_plain_add, s);
+        snprintf(name, sizeof(name), "%s.unplug.%u", prefix, pages[i]);
+        bench_run(name, time_unplug, "decrease", time_plain_remove, s);
     }
 }
 
-void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
-                       uint64_t cache_budget)
+static void open_blocks(struct setting *s, uint64_t cache_budget)
 {
     struct xen_mapcache_options options = {.budget = cache_budget};
     struct xen_ram_spec spec = {
         .idstr = "bench",
         .kind = XEN_RAM_VISIBLE,
-        .gfn = gfn,
+        .gfn = s->gfn,
         .size = BATCH * PAGE,
     };
     struct xen_ram_spec sparse = {
         .idstr = "sparse",
         .kind = XEN_RAM_VISIBLE,
         .flags = XEN_RAM_SPARSE,
-        .gfn = gfn + 4 * MOST,
+        .gfn = s->gfn + 4 * MOST,
         .size = MOST * (uint64_t)PAGE,
         .unit = BATCH * PAGE,
     };
-    struct setting s = {.domid = domid, .gfn = gfn};
-    struct xen_mapcache *cache;
 
-    if (xen_mapcache_open(domid, &options, &cache) ||
-        xen_ram_open(domid, cache, &s.ram))
+    if (xen_mapcache_open(s->domid, &options, &s->cache) ||
+        xen_ram_open(s->domid, s->cache, &s->ram))
         bench_die("no list");
-    if (xen_ram_alloc_resizeable(s.ram, &spec, (BATCH + MOST) * (uint64_t)PAGE,
-                                 NULL, &s.block) ||
-        xen_ram_alloc(s.ram, &sparse, &s.sparse))
-        bench_die(xen_ram_error(s.ram));
-    open_calls(&s);
-    measure(&s, prefix);
-    measure_plug(&s, prefix);
-    close_calls(&s);
-    xen_ram_free(s.ram, s.sparse);
-    xen_ram_free(s.ram, s.block);
-    xen_ram_close(s.ram);
-    xen_mapcache_close(cache);
+    if (xen_ram_alloc_resizeable(s->ram, &spec, (BATCH + MOST) * (uint64_t)PAGE,
+                                 NULL, &s->block) ||
+        xen_ram_alloc(s->ram, &sparse, &s->sparse))
+        bench_die(xen_ram_error(s->ram));
+}
+
+static void close_blocks(struct setting *s)
+{
+    xen_ram_free(s->ram, s->sparse);
+    xen_ram_free(s->ram, s->block);
+    xen_ram_close(s->ram);
+    xen_mapcache_close(s->cache);
     xen_mapcache_thread_offline();
+}
+
+static void run(const char *prefix, uint32_t domid, uint64_t gfn,
+                uint64_t cache_budget,
+                void (*fn)(struct setting *s, const char *prefix))
+{
+    struct setting s = {.domid = domid, .gfn = gfn};
+
+    open_blocks(&s, cache_budget);
+    open_calls(&s);
+    fn(&s, prefix);
+    close_calls(&s);
+    close_blocks(&s);
+}
+
+void bench_ram_visible(const char *prefix, uint32_t domid, uint64_t gfn,
+                       uint64_t cache_budget)
+{
+    run(prefix, domid, gfn, cache_budget, measure);
+}
+
+void bench_ram_plug(const char *prefix, uint32_t domid, uint64_t gfn,
+                    uint64_t cache_budget)
+{
+    run(prefix, domid, gfn, cache_budget, measure_plug);
 }

@@ -101,5 +101,6 @@ void bench_ram(void)
     fakexen_create(&domain);
     /* fakexen needs a mapping of the kernel's for each page. */
     bench_ram_visible("ram.resize.visible", DOMID, FIRST, 16 << 20);
+    bench_ram_plug("ram", DOMID, FIRST, 16 << 20);
     bench_ram_dirty(DOMID);
 }

@@ -338,7 +338,8 @@ static void restricted_device_models_say_what_is_missing(void **state)
     capture_begin();
     qdisk_warn_restricted(PV_DOMID, side->env.xenstore);
     capture_end(log, sizeof(log));
-    assert_non_null(strstr(log, "2 PV disks of backendtype=qdisk are not served"));
+    assert_non_null(
+        strstr(log, "2 PV disks of backendtype=qdisk are not served"));
     assert_ptr_equal(strchr(log, '\n'), log + strlen(log) - 1);
 }
 

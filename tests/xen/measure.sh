@@ -40,3 +40,15 @@ cpu_ms() {
 	cat "/proc/$1"/task/*/schedstat |
 		awk '{ ns += $1 } END { printf "%.1f", ns / 1e6 }'
 }
+
+# figures_of NAME PROGRAM [WORD]...: what make bench measures without Xen, on this
+# guest.
+figures_of() {
+	name=$1 program=$2
+	shift 2
+	"$program" "$(domid "$name")" "$@" >"$guests/figures" || fail "$program failed"
+	while IFS=$(printf '\t') read -r name value unit why bound _; do
+		figure "$name" "$value" "$unit"
+		limit "$name" "$bound" "$why"
+	done <"$guests/figures"
+}

@@ -2,12 +2,14 @@
 #include "config.h"
 
 /*
- * ram-bench DOMID: what it takes to grow and shrink a block of a guest that is
- * paused, beside the plain calls.  Lines as tests/bench/bench.h has them.
+ * ram-bench DOMID [plug]: what it takes to grow and shrink a block of a guest
+ * that is paused, and to plug and unplug (or only these), beside the plain
+ * calls. Lines as tests/bench/bench.h has them.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "tests/bench/bench.h"
 
@@ -15,11 +17,15 @@
 
 int main(int argc, char **argv)
 {
-    if (argc != 2) {
-        fprintf(stderr, "usage, in dom0: ram-bench DOMID\n");
+    uint32_t domid;
+
+    if (argc < 2 || argc > 3 || (argc == 3 && strcmp(argv[2], "plug") != 0)) {
+        fprintf(stderr, "usage, in dom0: ram-bench DOMID [plug]\n");
         return EXIT_FAILURE;
     }
-    bench_ram_visible("ram.resize", (uint32_t)strtoul(argv[1], NULL, 0), FIRST,
-                      0);
+    domid = (uint32_t)strtoul(argv[1], NULL, 0);
+    if (argc == 2)
+        bench_ram_visible("ram.resize", domid, FIRST, 0);
+    bench_ram_plug("ram", domid, FIRST, 0);
     return EXIT_SUCCESS;
 }

@@ -108,27 +108,18 @@ on_demand() {
 	x destroy pod
 }
 
-# figures_of PROGRAM: what make bench measures without Xen, on this guest.
-figures_of() {
-	"$1" "$(domid bench)" >"$guests/figures" || fail "$1 failed"
-	while IFS=$(printf '\t') read -r name value unit why bound _; do
-		figure "$name" "$value" "$unit"
-		limit "$name" "$bound" "$why"
-	done <"$guests/figures"
-}
-
 # What a guest is for last: it stays paused, with more memory allowed.
 resizes() {
 	x pause bench || fail "xl pause failed"
 	x mem-max bench $((mb + 300)) || fail "xl mem-max failed"
-	figures_of ram-bench
+	figures_of bench ram-bench
 }
 
 one_round() {
 	on_demand "$1"
 	starting bench guest.userspace "$1"
 	processes
-	[ -n "$suffix" ] || figures_of mapcache-bench
+	[ -n "$suffix" ] || figures_of bench mapcache-bench
 	shares
 	saving
 	migrating

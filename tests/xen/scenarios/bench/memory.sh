@@ -2,7 +2,8 @@
 # limit: 1200
 # not-qemu: it has no memory devices on Xen
 # Measures how long a guest takes to be given 896 MiB by a virtio-mem device and
-# to give them back, and what of that is the device model's.
+# to give them back, what of that is the device model's, and what the plain calls
+# take for as much.
 . /xt/lib.sh
 . /xt/measure.sh
 
@@ -17,6 +18,9 @@ share() {
 	figure "memory.$1.dm" "$used" ms
 	limit "memory.$1" $((ms - used)) "without the device model's share"
 }
+
+# raw FIGURE: what the plain calls take for 896 MiB, in ms.
+raw() { awk -F '\t' -v n="$1" '$1 == n { printf "%.0f", $5 * 3.5 / 1e6 }' "$guests/figures"; }
 
 suffix=
 room=896
@@ -34,4 +38,7 @@ while [ "$round" -lt "$rounds" ]; do
 	plugged vm 896
 	share unplug 0
 	plugged vm 0
+	figures_of vm ram-bench plug
+	limit memory.plug.dm "$(raw ram.plug.65536)" "populate, map, memset and unmap"
+	limit memory.unplug.dm "$(raw ram.unplug.65536)" "decrease"
 done
