@@ -347,25 +347,15 @@ static bool may_watch(struct ioreq_server *server)
     return server->since_retry == 0;
 }
 
-/*
- * A guest that polls a busy drive would keep us from the turn of the loop in
- * which the drive gets its data.
- */
-static bool disks_wait(struct disks *disks)
-{
-    struct disk *disk = NULL;
-
-    while ((disk = disks_next(disks, disk)))
-        if (disk_in_flight(disk) > 0)
-            return true;
-    return false;
-}
-
 static void serve_burst(struct ioreq_server *server, unsigned vcpu)
 {
     for (unsigned i = 0; i < BURST_MAX; i++) {
+        /*
+         * A guest that polls a busy drive would keep us from the turn of the
+         * loop in which the drive gets its data.
+         */
         if (!serve(server, vcpu) || !may_watch(server) ||
-            disks_wait(server->machine->disks))
+            disks_need_loop(server->machine->disks))
             return;
         if (!watch(server, vcpu)) {
             if (server->patience > 0)

@@ -2,6 +2,7 @@
 #include "config.h"
 #include "dm/log.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,7 +15,7 @@
 
 static char prefix[128] = "xenram-dm: ";
 static int debug_enabled;
-static unsigned errors;
+static _Atomic unsigned errors;
 
 void log_set_name(const char *name)
 {
@@ -103,21 +104,36 @@ unsigned log_errors(void)
     return errors;
 }
 
-void log_guest(const char *format, ...)
+/* Which one of GUEST_SECONDS it is. */
+static unsigned count_guest_line(void)
 {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
     static time_t started;
     static unsigned lines;
     struct timespec now;
-    va_list args;
+    unsigned line;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
+    pthread_mutex_lock(&mutex);
     if (lines == 0 || now.tv_sec - started >= GUEST_SECONDS) {
         started = now.tv_sec;
         lines = 0;
     }
-    if (lines > GUEST_LINES)
+    line = lines;
+    if (lines <= GUEST_LINES)
+        lines++;
+    pthread_mutex_unlock(&mutex);
+    return line;
+}
+
+void log_guest(const char *format, ...)
+{
+    unsigned line = count_guest_line();
+    va_list args;
+
+    if (line > GUEST_LINES)
         return;
-    if (lines++ == GUEST_LINES) {
+    if (line == GUEST_LINES) {
         log_warn("more messages that the guest caused are dropped for up to "
                  "%d seconds",
                  GUEST_SECONDS);

@@ -183,14 +183,19 @@ static int open_taps(struct run *run)
 static int open_pv_disks(struct run *run)
 {
     const struct options *options = &run->options;
+    struct qdisk_spec spec = {
+        .domid = options->domid,
+        .loop = &run->loop,
+        .xenstore = run->xenstore,
+        .disks = run->machine.disks,
+    };
 
     if (options->restrict_domid) {
         qdisk_warn_restricted(options->domid, run->xenstore);
         return 0;
     }
-    return qdisk_open(options->domid, &run->loop, run->xenstore,
-                      run->machine.disks, options->incoming_fd >= 0,
-                      &run->machine.qdisk);
+    spec.incoming = options->incoming_fd >= 0;
+    return qdisk_open(&spec, &run->machine.qdisk);
 }
 
 /* The disks of an incoming guest are another's until cont. */

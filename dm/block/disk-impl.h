@@ -4,9 +4,11 @@
 
 /* Shared by the files that make up a disk only. */
 
+#include <pthread.h>
 #include <stdbool.h>
 
 #include "dm/block/disk.h"
+#include "dm/block/image.h"
 #include "dm/block/workers.h"
 
 /* What all disks of one event loop share; the loop's data points to it. */
@@ -14,7 +16,7 @@ struct disk_io {
     uv_loop_t *loop;
     unsigned users, in_flight;
     unsigned at_once; /* bytes, in this turn of the loop */
-    struct image *images;
+    struct images images;
     struct workers *workers;
     uv_async_t async; /* a worker has ended requests; keeps the loop alive */
     uv_idle_t idle;   /* active: some are given, or ended, in this turn */
@@ -32,14 +34,17 @@ struct disk {
     char *path;          /* NULL: no medium */
     struct image *image; /* NULL as well */
     enum disk_cache cache;
+    struct images *images;
     bool read_only, removable, discard, raw;
-    bool active; /* the image, if any, is locked */
-    bool reread; /* another host may have written it */
-    unsigned in_flight;
+    bool patient; /* nothing but disks waits for its thread */
+    bool active;  /* the image, if any, is locked */
+    bool reread;  /* another host may have written it */
+    _Atomic unsigned in_flight;
     void (*changed)(void *opaque);
     void *changed_opaque;
     const struct disk_tray_ops *tray;
     void *tray_opaque;
+    pthread_mutex_t stats_mutex;
     struct disk_stats stats;
 };
 

@@ -22,7 +22,7 @@ static int open_image(struct disk *disk, const char *path, int fd,
         .raw = disk->raw,
     };
 
-    return image_open(&disk->io->images, &want, out);
+    return image_open(disk->images, &want, out);
 }
 
 int disk_open(uv_loop_t *loop, const struct disk_spec *spec, struct disk **out)
@@ -41,10 +41,13 @@ int disk_open(uv_loop_t *loop, const struct disk_spec *spec, struct disk **out)
     disk->removable = spec->removable;
     disk->discard = spec->discard;
     disk->raw = spec->raw;
+    disk->patient = spec->patient;
+    pthread_mutex_init(&disk->stats_mutex, NULL);
     disk->reread = spec->incoming;
     ret = disk_io_get(loop, &disk->io);
     if (ret)
         goto err_free;
+    disk->images = spec->images ? spec->images : &disk->io->images;
     ret = disk->path ? open_image(disk, disk->path, -1, &disk->image) : 0;
     if (ret)
         goto err_io;
@@ -70,9 +73,10 @@ err_log:
 static int flush(struct disk *disk)
 {
     struct image *image = disk->image;
+    uint64_t covers = image->written;
     int ret = image->lost;
 
-    if (ret == 0 && image->flushed != image->written)
+    if (ret == 0 && image->flushed != covers)
         ret = image_flush(image);
     image->lost = ret;
     if (ret)
@@ -80,7 +84,7 @@ static int flush(struct disk *disk)
                   "lost",
                   disk->id, disk->path, strerror(-ret));
     else
-        image->flushed = image->written;
+        image->flushed = covers;
     return ret;
 }
 
@@ -96,7 +100,7 @@ static void drop(struct disk *disk)
         image_unlock(disk->image);
         (void)flush(disk);
     }
-    image_close(&disk->io->images, disk->image);
+    image_close(disk->image);
     free(disk->path);
     disk->image = NULL;
     disk->path = NULL;
@@ -179,7 +183,7 @@ static int change(struct disk *disk, const char *path, int fd)
     return 0;
 
 err_image:
-    image_close(&disk->io->images, image);
+    image_close(image);
 err_free:
     free(copy);
     return ret;
@@ -275,12 +279,16 @@ unsigned disk_in_flight(const struct disk *disk)
     return disk->in_flight;
 }
 
-void disk_get_stats(const struct disk *disk, struct disk_stats *stats)
+void disk_get_stats(struct disk *disk, struct disk_stats *stats)
 {
+    pthread_mutex_lock(&disk->stats_mutex);
     *stats = disk->stats;
+    pthread_mutex_unlock(&disk->stats_mutex);
 }
 
 void disk_count_invalid(struct disk *disk)
 {
+    pthread_mutex_lock(&disk->stats_mutex);
     disk->stats.invalid_operations++;
+    pthread_mutex_unlock(&disk->stats_mutex);
 }

@@ -5,7 +5,7 @@
 /*
  * A disk: an image (raw file or block device) and the requests to it.  Worker
  * threads carry requests out; everything here is called, and every request
- * ends, on the thread of the event loop.
+ * ends, on the thread of the event loop, unless a function says otherwise.
  *
  * The loop's data pointer is this module's: its threads and images hang there.
  * It is NULL before the first disk; uv_loop_init leaves it as it was.
@@ -14,7 +14,8 @@
  * their callers, each by a depth of its own.
  *
  * Images.  Two disks of one device model may have the same image (an emulated
- * disk and the PV disk beside it): they share one open file and one lock.
+ * disk and the PV disk beside it): they share one open file and one lock, on
+ * whatever threads they are.
  * Other processes are kept out by a lock on the file: one writer, or any number
  * of readers.  It is held while the disk is active; between a stop that saves
  * and the next cont it is not, so that a migration to the same host works.
@@ -30,6 +31,7 @@
 
 struct disk;
 struct image;
+struct images;
 
 /*
  * When a write has ended it is in the page cache of dom0: foreign mappings
@@ -50,6 +52,9 @@ struct disk_spec {
     bool discard;   /* DISK_DISCARD frees blocks; else it is ignored */
     bool raw;       /* it is raw, whatever its first bytes look like */
     bool incoming;  /* another host may write it until activate */
+    bool patient;   /* its thread does nothing else, and may wait for it */
+    /* Shared with disks of other loops; outlive it.  NULL: of this loop. */
+    struct images *images;
 };
 
 enum disk_op { DISK_READ, DISK_WRITE, DISK_FLUSH, DISK_DISCARD };
@@ -114,6 +119,7 @@ int disk_activate(struct disk *disk);
 int disk_activate_within(struct disk *disk, unsigned ms);
 int disk_deactivate(struct disk *disk);
 
+/* These on any thread, while no other changes or closes the disk. */
 const char *disk_id(const struct disk *disk);
 const char *disk_path(const struct disk *disk); /* NULL: no medium */
 bool disk_has_medium(const struct disk *disk);
@@ -166,7 +172,8 @@ void disk_drain(struct disk *disk);
 /* Drain, and bring what was written to the medium.  -errno as deactivate. */
 int disk_flush_now(struct disk *disk);
 
-void disk_get_stats(const struct disk *disk, struct disk_stats *stats);
+/* On any thread. */
+void disk_get_stats(struct disk *disk, struct disk_stats *stats);
 /* A request that the device refused by itself. */
 void disk_count_invalid(struct disk *disk);
 

@@ -13,6 +13,7 @@
 
 struct disks;
 struct options;
+struct thread;
 
 #define DISKS_MAX_IDE 4
 
@@ -29,10 +30,16 @@ struct disk *disks_find(struct disks *disks, const char *id);
 /* In the order in which they came; NULL ends. */
 struct disk *disks_next(struct disks *disks, struct disk *after);
 
-/* One more, of a PV backend; remove closes it. */
-int disks_add(struct disks *disks, const struct disk_spec *spec,
-              struct disk **out);
+/*
+ * One more, of a PV backend, on a thread of its own (NULL: on this one); remove
+ * closes it.  All functions here are called on the loop's thread, wherever the
+ * disks are.
+ */
+int disks_add(struct disks *disks, struct thread *thread,
+              const struct disk_spec *spec, struct disk **out);
 void disks_remove(struct disks *disks, struct disk *disk);
+/* Is any request under way that this thread's loop has to end? */
+bool disks_need_loop(struct disks *disks);
 
 /*
  * Of all of them; the first error, after doing all.  activate waits up to five
@@ -43,5 +50,7 @@ void disks_drain(struct disks *disks);
 int disks_flush(struct disks *disks);
 int disks_activate(struct disks *disks);
 int disks_deactivate(struct disks *disks);
+/* This one, at once or not. */
+int disks_activate_one(struct disks *disks, struct disk *disk);
 
 #endif

@@ -35,7 +35,12 @@ static int measure(int fd, uint64_t *size)
 
 int image_measure(struct image *image)
 {
-    return measure(image->fd, &image->size);
+    uint64_t size;
+    int ret = measure(image->fd, &size);
+
+    if (ret == 0)
+        image->size = size;
+    return ret;
 }
 
 /* O_NONBLOCK: a FIFO must not keep us; files and block devices ignore it. */
@@ -111,21 +116,40 @@ static int identify(const struct image_want *want, struct image *image)
     return format_check(want, image->fd);
 }
 
-static struct image *find(struct image *images, const struct image *like)
+static struct image *find(const struct images *images, const struct image *like)
 {
-    for (; images; images = images->next) {
-        if (images->block_device == like->block_device &&
-            images->dev == like->dev && images->ino == like->ino &&
-            images->read_only == like->read_only)
-            return images;
+    for (struct image *image = images->first; image; image = image->next) {
+        if (image->block_device == like->block_device &&
+            image->dev == like->dev && image->ino == like->ino &&
+            image->read_only == like->read_only)
+            return image;
     }
     return NULL;
 }
 
-int image_open(struct image **images, const struct image_want *want,
+/* The image, or the one that is there already: then NULL is left in *own. */
+static struct image *share(struct images *images, struct image **own)
+{
+    struct image *image;
+
+    pthread_mutex_lock(&images->mutex);
+    image = find(images, *own);
+    if (!image) {
+        image = *own;
+        *own = NULL;
+        image->images = images;
+        image->next = images->first;
+        images->first = image;
+    }
+    image->users++;
+    pthread_mutex_unlock(&images->mutex);
+    return image;
+}
+
+int image_open(struct images *images, const struct image_want *want,
                struct image **out)
 {
-    struct image *image = calloc(1, sizeof(*image)), *other;
+    struct image *image = calloc(1, sizeof(*image));
     int fd = want->fd, ret = -ENOMEM;
 
     if (!image) {
@@ -142,17 +166,11 @@ int image_open(struct image **images, const struct image_want *want,
     ret = identify(want, image);
     if (ret)
         goto err_fd;
-    other = find(*images, image);
-    if (other) {
+    *out = share(images, &image);
+    if (image) {
         close(fd);
         free(image);
-        image = other;
-    } else {
-        image->next = *images;
-        *images = image;
     }
-    image->users++;
-    *out = image;
     return 0;
 
 err_fd:
@@ -162,15 +180,24 @@ err_fd:
     return ret;
 }
 
-void image_close(struct image **images, struct image *image)
+void image_close(struct image *image)
 {
-    if (--image->users > 0)
-        return;
-    while (*images != image)
-        images = &(*images)->next;
-    *images = image->next;
-    close(image->fd);
-    free(image);
+    struct images *images = image->images;
+    struct image **link = &images->first;
+    bool last;
+
+    pthread_mutex_lock(&images->mutex);
+    last = --image->users == 0;
+    if (last) {
+        while (*link != image)
+            link = &(*link)->next;
+        *link = image->next;
+    }
+    pthread_mutex_unlock(&images->mutex);
+    if (last) {
+        close(image->fd);
+        free(image);
+    }
 }
 
 static void advance(struct disk_request *request, size_t bytes)

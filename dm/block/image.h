@@ -4,10 +4,11 @@
 
 /*
  * An image: a raw file or a block device, opened once however many disks show
- * it.  Opening, locking and letting go belong to the thread of the event loop;
- * the functions that move data block, and run on any thread.
+ * it, on whatever threads.  All functions may be called on any; those that move
+ * data block.
  */
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,19 +16,28 @@
 
 struct disk_request;
 
+/* Those of one device model; zeroed but for the mutex at first. */
+struct images {
+    pthread_mutex_t mutex; /* of the list, of users and lockers */
+    struct image *first;
+};
+
 struct image {
     struct image *next;
+    struct images *images;
     unsigned users, lockers;
     int fd;
     bool block_device, read_only;
     dev_t dev; /* of a block device: its own number, and ino is 0 */
     ino_t ino;
-    uint64_t size;      /* bytes */
-    bool never_at_once; /* the file system knows no reads that do not block */
-    bool never_discards;
-    /* Writes that ended, and how many of these a flush has covered. */
-    uint64_t written, flushed;
-    int lost; /* -errno of the first flush that failed */
+    /* All below is every thread's. */
+    _Atomic uint64_t size;      /* bytes */
+    _Atomic bool never_at_once; /* the file system knows no reads that do not
+                                   block */
+    _Atomic bool never_discards;
+    /* Writes that ended, and how many of these a flush has covered at least. */
+    _Atomic uint64_t written, flushed;
+    _Atomic int lost; /* -errno of the first flush that failed */
 };
 
 /* What a disk wants of its image. */
@@ -40,15 +50,15 @@ struct image_want {
 };
 
 /*
- * One more user of the image, which is added to *images when it is not there.
+ * One more user of the image, which is added to images when it is not there.
  * -errno after a line in the log: as open; -EISDIR, -EINVAL: no file and no
  * block device, shorter than a sector, or, unless raw is set, of another
  * format; -EACCES: fd cannot be written.
  */
-int image_open(struct image **images, const struct image_want *want,
+int image_open(struct images *images, const struct image_want *want,
                struct image **out);
 /* One user less; the last one closes it. */
-void image_close(struct image **images, struct image *image);
+void image_close(struct image *image);
 
 /*
  * Lock it: one process that writes, or several that read.  Counts.  -EAGAIN

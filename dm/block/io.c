@@ -33,6 +33,7 @@ int disk_io_get(uv_loop_t *loop, struct disk_io **out)
         if (!io)
             return ret;
         io->loop = loop;
+        pthread_mutex_init(&io->images.mutex, NULL);
         ret = workers_open(disk_carry_out, &io->async, &io->workers);
         if (ret)
             goto err_free;

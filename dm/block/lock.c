@@ -138,8 +138,8 @@ static void name_holder(const struct image *image, char text[HOLDER_MAX])
         closedir(dir);
 }
 
-int image_lock(struct image *image, const char *id, const char *path,
-               unsigned wait_ms, bool reread)
+static int lock(struct image *image, const char *id, const char *path,
+                unsigned wait_ms, bool reread)
 {
     char holder[HOLDER_MAX];
     int ret = image->lockers ? 0 : take_within(image, wait_ms);
@@ -161,8 +161,21 @@ int image_lock(struct image *image, const char *id, const char *path,
     return 0;
 }
 
+int image_lock(struct image *image, const char *id, const char *path,
+               unsigned wait_ms, bool reread)
+{
+    int ret;
+
+    pthread_mutex_lock(&image->images->mutex);
+    ret = lock(image, id, path, wait_ms, reread);
+    pthread_mutex_unlock(&image->images->mutex);
+    return ret;
+}
+
 void image_unlock(struct image *image)
 {
+    pthread_mutex_lock(&image->images->mutex);
     if (--image->lockers == 0)
         (void)lock_range(image->fd, F_OFD_SETLK, F_UNLCK, 0, 0);
+    pthread_mutex_unlock(&image->images->mutex);
 }

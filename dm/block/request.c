@@ -78,6 +78,26 @@ static int check(const struct disk *disk, const struct disk_request *request)
     return 0;
 }
 
+/* Whole pages: nothing has to be read before. */
+static bool is_quick(const struct disk_request *request)
+{
+    return request->op == DISK_WRITE && request->length <= QUICK_BYTES &&
+           (request->offset | request->length) % CACHE_PAGE == 0 &&
+           request->disk->cache != DISK_WRITETHROUGH;
+}
+
+/* Linux has no writes into its page cache that never block. */
+static bool write_at_once(struct disk_request *request)
+{
+    struct disk_io *io = request->disk->io;
+
+    if (request->length > AT_ONCE_BYTES - io->at_once)
+        return false;
+    io->at_once += (unsigned)request->length;
+    disk_carry_out(request);
+    return true;
+}
+
 static bool read_at_once(struct disk_request *request)
 {
     struct disk_io *io = request->disk->io;
@@ -117,15 +137,8 @@ static bool is_over(struct disk_request *request)
         (!disk->discard || image->never_discards))
         return true;
     request->image = image;
-    return request->op == DISK_READ && read_at_once(request);
-}
-
-/* Whole pages: nothing has to be read before. */
-static bool is_quick(const struct disk_request *request)
-{
-    return request->op == DISK_WRITE && request->length <= QUICK_BYTES &&
-           (request->offset | request->length) % CACHE_PAGE == 0 &&
-           request->disk->cache != DISK_WRITETHROUGH;
+    return (request->op == DISK_READ && read_at_once(request)) ||
+           (disk->patient && is_quick(request) && write_at_once(request));
 }
 
 void disk_submit(struct disk *disk, struct disk_request *request)
@@ -254,7 +267,9 @@ static void finish(struct disk_request *request)
                       request->offset, disk->path, strerror(-request->error));
         request->error = plain_error(request->error);
     }
+    pthread_mutex_lock(&disk->stats_mutex);
     count(request, &disk->stats);
+    pthread_mutex_unlock(&disk->stats_mutex);
     disk->in_flight--;
     if (--disk->io->in_flight == 0)
         uv_unref((uv_handle_t *)&disk->io->async);

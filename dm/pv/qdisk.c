@@ -8,70 +8,68 @@
 #include <string.h>
 
 #include "dm/log.h"
+#include "dm/pv/queues.h"
 #include "dm/pv/vbd.h"
-#include "dm/xen-events.h"
-#include "dm/xen-grants.h"
+#include "dm/thread.h"
 #include "dm/xenstore.h"
-
-#define MAX_DISKS 64u
 
 struct qdisk {
     struct vbd_host host;
     char dir[64];
     struct xenstore_watch *watch;
-    struct vbd *vbds[MAX_DISKS];
+    struct vbd *vbds[QUEUES_MAX];
     unsigned nr;
-    uv_prepare_t prepare;
-    uv_idle_t idle; /* active: some queue has more to do */
-    unsigned nr_handles;
-    bool opened;
+    bool no_thread;
 };
 
-static void spin(uv_idle_t *idle)
+/* ---- their thread ----------------------------------------------------- */
+
+struct opening {
+    struct vbd_host *host;
+    int ret;
+};
+
+static void open_queues(void *opaque)
 {
-    (void)idle;
+    struct opening *opening = opaque;
+    struct vbd_host *host = opening->host;
+
+    opening->ret = queues_open(
+        host->domid, host->thread ? thread_loop(host->thread) : host->loop,
+        &host->queues);
 }
 
-static void before_sleep(uv_prepare_t *prepare)
+static void close_queues(void *opaque)
 {
-    struct qdisk *qdisk = prepare->data;
-    bool more = false;
+    queues_close(opaque);
+}
 
-    for (unsigned i = 0; i < qdisk->nr; i++)
-        more |= vbd_turn(qdisk->vbds[i]);
-    if (more)
-        uv_idle_start(&qdisk->idle, spin);
-    else
-        uv_idle_stop(&qdisk->idle);
+static int start_thread(struct qdisk *qdisk)
+{
+    int ret = qdisk->no_thread || qdisk->host.thread
+                  ? 0
+                  : thread_start("pv-disks", &qdisk->host.thread);
+
+    if (ret)
+        log_error("PV disks are not served: cannot start a thread: %s",
+                  strerror(-ret));
+    return ret;
+}
+
+/* With the first disk: most guests have none. */
+static int open_host(struct qdisk *qdisk)
+{
+    struct opening opening = {.host = &qdisk->host};
+
+    if (qdisk->host.queues)
+        return 0;
+    opening.ret = start_thread(qdisk);
+    if (opening.ret == 0)
+        thread_call(qdisk->host.thread, open_queues, &opening);
+    return opening.ret;
 }
 
 /* ---- which disks there are -------------------------------------------- */
-
-static int open_xen(struct qdisk *qdisk)
-{
-    struct vbd_host *host = &qdisk->host;
-    const char *what = "gntdev";
-    int ret;
-
-    if (qdisk->opened)
-        return 0;
-    ret = xen_grants_open(host->domid, &host->grants);
-    if (ret == 0) {
-        what = "evtchn";
-        ret = xen_events_open(host->domid, host->loop, &host->events);
-    }
-    if (ret) {
-        xen_grants_close(host->grants);
-        host->grants = NULL;
-        log_error("PV disks are not served: cannot open Xen's %s: %s (is the "
-                  "module xen-%s loaded?)",
-                  what, strerror(-ret), what);
-        return ret;
-    }
-    qdisk->opened = true;
-    uv_prepare_start(&qdisk->prepare, before_sleep);
-    return 0;
-}
 
 static struct vbd *find(const struct qdisk *qdisk, const char *name)
 {
@@ -85,11 +83,11 @@ static void add(struct qdisk *qdisk, const char *name)
 {
     int ret;
 
-    if (qdisk->nr == MAX_DISKS) {
-        log_error("PV disk %s is not served: there are %u", name, MAX_DISKS);
+    if (qdisk->nr == QUEUES_MAX) {
+        log_error("PV disk %s is not served: there are %u", name, QUEUES_MAX);
         return;
     }
-    ret = open_xen(qdisk);
+    ret = open_host(qdisk);
     if (ret == 0)
         ret = vbd_new(&qdisk->host, name, &qdisk->vbds[qdisk->nr]);
     if (ret == 0)
@@ -149,8 +147,7 @@ static void name_dir(char dir[64], uint32_t domid)
     snprintf(dir, 64, "backend/qdisk/%u", domid);
 }
 
-int qdisk_open(uint32_t domid, uv_loop_t *loop, struct xenstore *xenstore,
-               struct disks *disks, bool incoming, struct qdisk **out)
+int qdisk_open(const struct qdisk_spec *spec, struct qdisk **out)
 {
     struct qdisk *qdisk = calloc(1, sizeof(*qdisk));
 
@@ -159,18 +156,14 @@ int qdisk_open(uint32_t domid, uv_loop_t *loop, struct xenstore *xenstore,
         return -ENOMEM;
     }
     qdisk->host = (struct vbd_host){
-        .domid = domid,
-        .loop = loop,
-        .xenstore = xenstore,
-        .disks = disks,
-        .incoming = incoming,
+        .domid = spec->domid,
+        .loop = spec->loop,
+        .xenstore = spec->xenstore,
+        .disks = spec->disks,
+        .incoming = spec->incoming,
     };
-    name_dir(qdisk->dir, domid);
-    uv_prepare_init(loop, &qdisk->prepare);
-    qdisk->prepare.data = qdisk;
-    uv_idle_init(loop, &qdisk->idle);
-    qdisk->idle.data = qdisk;
-    qdisk->nr_handles = 2;
+    qdisk->no_thread = spec->no_thread;
+    name_dir(qdisk->dir, spec->domid);
     scan(qdisk);
     *out = qdisk;
     return 0;
@@ -186,14 +179,6 @@ void qdisk_watch(struct qdisk *qdisk)
                   qdisk->dir, strerror(-ret));
 }
 
-static void closed(uv_handle_t *handle)
-{
-    struct qdisk *qdisk = handle->data;
-
-    if (--qdisk->nr_handles == 0)
-        free(qdisk);
-}
-
 void qdisk_close(struct qdisk *qdisk)
 {
     if (!qdisk)
@@ -201,10 +186,9 @@ void qdisk_close(struct qdisk *qdisk)
     xenstore_unwatch(qdisk->watch);
     while (qdisk->nr > 0)
         vbd_free(qdisk->vbds[--qdisk->nr]);
-    xen_events_close(qdisk->host.events);
-    xen_grants_close(qdisk->host.grants);
-    uv_close((uv_handle_t *)&qdisk->prepare, closed);
-    uv_close((uv_handle_t *)&qdisk->idle, closed);
+    thread_call(qdisk->host.thread, close_queues, qdisk->host.queues);
+    thread_end(qdisk->host.thread);
+    free(qdisk);
 }
 
 void qdisk_warn_restricted(uint32_t domid, struct xenstore *xenstore)

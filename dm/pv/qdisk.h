@@ -5,7 +5,9 @@
 /*
  * The PV disks that libxl leaves to the device model: those of
  * backend/qdisk/DOMID in xenstore, which are raw image files.  They come and go
- * while the guest runs (xl block-attach, block-detach).
+ * while the guest runs (xl block-attach, block-detach).  What is asked of them
+ * is done on a thread of their own, so that it neither waits for the vCPUs nor
+ * makes them wait; all functions here are called on the loop's thread.
  */
 
 #include <stdbool.h>
@@ -17,15 +19,22 @@ struct disks;
 struct qdisk;
 struct xenstore;
 
+struct qdisk_spec {
+    uint32_t domid;
+    uv_loop_t *loop;
+    struct xenstore *xenstore;
+    struct disks *disks;
+    bool incoming;  /* as in struct disk_spec, until qdisk_start */
+    bool no_thread; /* all is done on this thread */
+};
+
 /*
  * Open the disks that are there, and offer them to the guest.  Before rights
  * are given up: Xen's devices and the images are opened by path.  A disk that
  * cannot be had is only logged.  The caller activates the disks before
- * qdisk_start; incoming: as in struct disk_spec, until then.  -errno after a
- * line in the log.
+ * qdisk_start.  -errno after a line in the log.
  */
-int qdisk_open(uint32_t domid, uv_loop_t *loop, struct xenstore *xenstore,
-               struct disks *disks, bool incoming, struct qdisk **out);
+int qdisk_open(const struct qdisk_spec *spec, struct qdisk **out);
 /*
  * Watch for those that come later.  A line in the log when they cannot be
  * watched: the guest runs without them.

@@ -14,6 +14,7 @@
 #include "dm/log.h"
 #include "dm/pv/pages.h"
 #include "dm/pv/persistent.h"
+#include "dm/pv/queues.h"
 #include "dm/xen-events.h"
 #include "dm/xen-grants.h"
 
@@ -43,6 +44,7 @@ struct io {
 struct queue {
     const char *name;
     struct disk *disk;
+    struct queues *queues;
     struct xen_grants *grants;
     struct xen_events *events;
     struct persistent *persistent; /* NULL: the frontend has none */
@@ -384,7 +386,7 @@ static int map_ring(struct queue *queue, const struct queue_spec *spec)
     int ret;
 
     queue->nr_shared = 1u << spec->order;
-    ret = xen_grants_map(spec->grants, spec->refs, queue->nr_shared,
+    ret = xen_grants_map(queue->grants, spec->refs, queue->nr_shared,
                          &queue->shared);
     if (ret) {
         queue->shared = NULL;
@@ -399,7 +401,7 @@ static int map_ring(struct queue *queue, const struct queue_spec *spec)
 
 static int bind_port(struct queue *queue, const struct queue_spec *spec)
 {
-    int ret = xen_events_bind(spec->events, spec->port, fired, queue);
+    int ret = xen_events_bind(queue->events, spec->port, fired, queue);
 
     if (ret < 0) {
         log_guest("%s: cannot bind the frontend's event channel %u: %s",
@@ -434,8 +436,9 @@ int queue_open(const struct queue_spec *spec, struct queue **out)
     }
     queue->name = spec->name;
     queue->disk = spec->disk;
-    queue->grants = spec->grants;
-    queue->events = spec->events;
+    queue->queues = spec->queues;
+    queue->grants = queues_grants(spec->queues);
+    queue->events = queues_events(spec->queues);
     queue->port = -1;
     for (unsigned i = 0; i < nr; i++) {
         queue->ios[i].queue = queue;
@@ -451,6 +454,7 @@ int queue_open(const struct queue_spec *spec, struct queue **out)
         queue_close(queue);
         return ret;
     }
+    queues_add(spec->queues, queue);
     *out = queue;
     return 0;
 }
@@ -461,6 +465,7 @@ void queue_close(struct queue *queue)
         return;
     if (queue->port >= 0) {
         queue_stop(queue);
+        queues_remove(queue->queues, queue);
         xen_events_unbind(queue->events, queue->port);
     }
     persistent_free(queue->persistent);

@@ -5,7 +5,7 @@
 /*
  * The requests of a frontend: taken from its ring, given to the disk, answered.
  * Data goes straight between image and granted pages where they stay mapped,
- * and through pages of ours where not.  On the thread of the loop.
+ * and through pages of ours where not.  On the thread of the loop of queues.h.
  *
  * What bounds a frontend: it has as many requests under way as its ring has
  * entries, each of QUEUE_MAX_SEGMENTS pages, and PAGES_MAX pages of ours; what
@@ -19,16 +19,14 @@
 
 struct disk;
 struct queue;
-struct xen_events;
-struct xen_grants;
+struct queues;
 
 #define QUEUE_MAX_SEGMENTS 64u /* of an indirect request */
 
 struct queue_spec {
-    const char *name; /* for the log; it and all below stay until close */
-    struct disk *disk;
-    struct xen_grants *grants;
-    struct xen_events *events;
+    const char *name;      /* for the log; it and all below stay until close */
+    struct disk *disk;     /* of the same thread */
+    struct queues *queues; /* with less than QUEUES_MAX */
     /* What the frontend says. */
     enum ring_layout layout;
     unsigned order; /* of ring pages, at most RING_MAX_ORDER */

@@ -17,6 +17,7 @@
 #include "dm/block/disks.h"
 #include "dm/log.h"
 #include "dm/pv/queue.h"
+#include "dm/thread.h"
 #include "dm/xenstore.h"
 
 #define NAME_MAX_LEN 16u
@@ -106,10 +107,10 @@ static int open_image(struct vbd *vbd, const char *path)
         .raw = true, /* so the toolstack says */
         .incoming = host->incoming,
     };
-    int ret = disks_add(host->disks, &spec, &vbd->disk);
+    int ret = disks_add(host->disks, host->thread, &spec, &vbd->disk);
 
     if (ret == 0 && host->running) {
-        ret = disk_activate(vbd->disk);
+        ret = disks_activate_one(host->disks, vbd->disk);
         if (ret)
             disks_remove(host->disks, vbd->disk);
     }
@@ -172,9 +173,15 @@ static void close_disk(struct vbd *vbd)
 
 /* ---- connecting ------------------------------------------------------- */
 
+static void close_queue(void *opaque)
+{
+    queue_close(opaque);
+}
+
 static void disconnect(struct vbd *vbd)
 {
-    queue_close(vbd->queue);
+    if (vbd->queue)
+        thread_call(vbd->host->thread, close_queue, vbd->queue);
     vbd->queue = NULL;
 }
 
@@ -246,29 +253,43 @@ static int read_ring(const struct vbd *vbd, struct queue_spec *spec)
     return 0;
 }
 
+struct connection {
+    struct queue_spec spec;
+    bool start;
+    struct queue *queue;
+    int ret;
+};
+
+static void open_queue(void *opaque)
+{
+    struct connection *connection = opaque;
+
+    connection->ret = queue_open(&connection->spec, &connection->queue);
+    if (connection->ret == 0 && connection->start)
+        queue_start(connection->queue);
+}
+
 static void connect_frontend(struct vbd *vbd)
 {
     struct vbd_host *host = vbd->host;
-    struct queue_spec spec = {
-        .name = vbd->label,
-        .disk = vbd->disk,
-        .grants = host->grants,
-        .events = host->events,
-        .persistent =
+    struct connection new = {
+        .spec.name = vbd->label,
+        .spec.disk = vbd->disk,
+        .spec.queues = host->queues,
+        .spec.persistent =
             read_number(vbd, vbd->front, "feature-persistent", 0) == 1,
+        .start = host->running,
     };
-    int ret = read_layout(vbd, &spec.layout);
 
-    if (ret == 0)
-        ret = read_ring(vbd, &spec);
-    if (ret == 0)
-        ret = queue_open(&spec, &vbd->queue);
-    vbd->refused = ret != 0;
-    if (ret)
-        return;
-    if (host->running)
-        queue_start(vbd->queue);
-    set_state(vbd, XenbusStateConnected);
+    new.ret = read_layout(vbd, &new.spec.layout);
+    if (new.ret == 0)
+        new.ret = read_ring(vbd, &new.spec);
+    if (new.ret == 0)
+        thread_call(host->thread, open_queue, &new);
+    vbd->refused = new.ret != 0;
+    vbd->queue = new.queue;
+    if (vbd->queue)
+        set_state(vbd, XenbusStateConnected);
 }
 
 /* ---- both ends' states ------------------------------------------------ */
@@ -404,19 +425,24 @@ const char *vbd_name(const struct vbd *vbd)
     return vbd->name;
 }
 
+static void start_queue(void *opaque)
+{
+    queue_start(opaque);
+}
+
 void vbd_start(struct vbd *vbd)
 {
     if (vbd->queue)
-        queue_start(vbd->queue);
+        thread_call(vbd->host->thread, start_queue, vbd->queue);
+}
+
+static void stop_queue(void *opaque)
+{
+    queue_stop(opaque);
 }
 
 void vbd_stop(struct vbd *vbd)
 {
     if (vbd->queue)
-        queue_stop(vbd->queue);
-}
-
-bool vbd_turn(struct vbd *vbd)
-{
-    return vbd->queue && queue_turn(vbd->queue);
+        thread_call(vbd->host->thread, stop_queue, vbd->queue);
 }

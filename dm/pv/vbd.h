@@ -17,9 +17,9 @@
 #include <uv.h>
 
 struct disks;
+struct queues;
+struct thread;
 struct vbd;
-struct xen_events;
-struct xen_grants;
 struct xenstore;
 
 /* What all disks of a guest share. */
@@ -28,8 +28,8 @@ struct vbd_host {
     uv_loop_t *loop;
     struct xenstore *xenstore;
     struct disks *disks;
-    struct xen_grants *grants;
-    struct xen_events *events;
+    struct thread *thread; /* disks and queues are its own; NULL: the loop's */
+    struct queues *queues;
     bool running;  /* the guest runs: requests are served, images locked */
     bool incoming; /* it runs elsewhere until it first runs here */
 };
@@ -51,6 +51,5 @@ void vbd_changed(struct vbd *vbd);
 /* See queue.h; nothing without a frontend. */
 void vbd_start(struct vbd *vbd);
 void vbd_stop(struct vbd *vbd);
-bool vbd_turn(struct vbd *vbd);
 
 #endif

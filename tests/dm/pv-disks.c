@@ -2,8 +2,10 @@
 #include "config.h"
 
 #include <fcntl.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -169,6 +171,52 @@ static void pv_disks_come_and_go(void **state)
     in_child(hot);
 }
 
+static struct {
+    sem_t waits, may_go;
+    atomic_flag once;
+} hold;
+
+static void hold_xenstore(enum fakexen_kind kind, void *opaque)
+{
+    (void)opaque;
+    if (kind == FAKEXEN_XENSTORE && !atomic_flag_test_and_set(&hold.once)) {
+        CHECK(sem_post(&hold.waits) == 0);
+        CHECK(sem_wait(&hold.may_go) == 0);
+    }
+}
+
+static void while_the_loop_waits(void)
+{
+    struct pv_front front = {.env = &env, .devid = XVDE, .persistent = true};
+    struct qmp_peer peer;
+    struct dm dm;
+
+    CHECK(sem_init(&hold.waits, 0, 0) == 0);
+    CHECK(sem_init(&hold.may_go, 0, 0) == 0);
+    dm_start(&dm, PV_DOMID, NULL);
+    qmp_open_peer(&peer, dm.qmp_path);
+    qmp_do(&peer, "cont", NULL);
+    attach(XVDE, scratch("image"));
+    pv_front_connect(&front);
+    fakexen_set_hook(hold_xenstore, NULL);
+    pv_set_back(XVDE, "something", "new");
+    CHECK(sem_wait(&hold.waits) == 0);
+    for (uint64_t i = 0; i < 200; i++) {
+        write_page(&front, 8 * i, (uint8_t)i);
+        check_page(&front, 8 * i, (uint8_t)i);
+    }
+    fakexen_set_hook(NULL, NULL);
+    CHECK(sem_post(&hold.may_go) == 0);
+    pv_front_drop(&front);
+    end(&dm, &peer);
+}
+
+static void pv_disks_are_served_while_the_loop_waits(void **state)
+{
+    (void)state;
+    in_child(while_the_loop_waits);
+}
+
 static void without_xenstore(void)
 {
     const char *root = scratch("root"), *path = scratch("qmp");
@@ -204,6 +252,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pv_disk_lives_through_save_and_restore),
         cmocka_unit_test(pv_disks_come_and_go),
+        cmocka_unit_test(pv_disks_are_served_while_the_loop_waits),
         cmocka_unit_test(a_restricted_one_leaves_them_alone),
     };
 

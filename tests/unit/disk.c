@@ -261,7 +261,7 @@ static void disks_are_found_by_place_by_name_and_in_order(void **state)
         (struct options_drive){.id = "cd", .cdrom = true, .read_only = true};
     assert_int_equal(disks_open(&env->loop, &options, &disks), 0);
     spec.id = "xvde";
-    assert_int_equal(disks_add(disks, &spec, &added), 0);
+    assert_int_equal(disks_add(disks, NULL, &spec, &added), 0);
 
     first = disks_ide(disks, 1);
     cd = disks_ide(disks, 2);
@@ -283,7 +283,7 @@ static void disks_are_found_by_place_by_name_and_in_order(void **state)
     assert_true(disks_ide_is_cdrom(disks, 2));
     disks_remove(disks, added);
     assert_null(disks_next(disks, first));
-    assert_int_equal(disks_add(disks, &spec, &added), 0);
+    assert_int_equal(disks_add(disks, NULL, &spec, &added), 0);
     assert_ptr_equal(disks_next(disks, first), added);
     disks_close(disks);
 }
@@ -348,10 +348,11 @@ a_drain_of_all_waits_for_requests_that_go_from_disk_to_disk(void **state)
     unsigned left = 21;
 
     memset(&options, 0, sizeof(options));
+    assert_int_equal(disk_deactivate(env->disk), 0);
     assert_int_equal(disks_open(&env->loop, &options, &disks), 0);
     for (unsigned i = 0; i < 2; i++) {
         hops[i] = (struct hop){.other = &hops[1 - i], .left = &left};
-        assert_int_equal(disks_add(disks, &spec, &hops[i].disk), 0);
+        assert_int_equal(disks_add(disks, NULL, &spec, &hops[i].disk), 0);
     }
     assert_int_equal(disks_activate(disks), 0);
     counted_init(&hops[0].counted, DISK_READ, 0, hops[0].buffer, 512);
@@ -363,6 +364,45 @@ a_drain_of_all_waits_for_requests_that_go_from_disk_to_disk(void **state)
     assert_int_equal(disk_in_flight(hops[0].disk), 0);
     assert_int_equal(disk_in_flight(hops[1].disk), 0);
     disks_close(disks);
+}
+
+static uint8_t byte_of(const char *path, off_t offset)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t byte;
+
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, &byte, 1, offset), 1);
+    close(fd);
+    return byte;
+}
+
+/* Its thread may wait; that of others may not, whatever the file system does.
+ */
+static void only_a_patient_disk_writes_before_the_turn_ends(void **state)
+{
+    struct disk_env *env = *state;
+    struct disk_spec spec = disk_env_spec(env->path);
+    static uint8_t page[4096] __attribute__((aligned(4096)));
+    struct counted counted;
+    struct disk *patient;
+
+    memset(page, 0xa5, sizeof(page));
+    spec.patient = true;
+    patient = disk_env_open(env, &spec);
+    counted_init(&counted, DISK_WRITE, 4096, page, sizeof(page));
+    disk_submit(patient, &counted.request);
+    assert_int_equal(counted.ended, 0);
+    assert_int_equal(byte_of(env->path, 4096), 0xa5);
+    assert_int_equal(counted_wait(env, &counted), 0);
+
+    memset(page, 0x5a, sizeof(page));
+    counted_init(&counted, DISK_WRITE, 4096, page, sizeof(page));
+    disk_submit(env->disk, &counted.request);
+    assert_int_equal(byte_of(env->path, 4096), 0xa5);
+    assert_int_equal(counted_wait(env, &counted), 0);
+    assert_int_equal(byte_of(env->path, 4096), 0x5a);
+    disk_close(patient);
 }
 
 int main(void)
@@ -378,6 +418,7 @@ int main(void)
         TEST(a_drain_waits_for_what_a_done_submits),
         TEST(a_drain_ends_no_request_of_another_disk),
         TEST(a_close_waits_for_its_requests),
+        TEST(only_a_patient_disk_writes_before_the_turn_ends),
         TEST(disks_are_found_by_place_by_name_and_in_order),
         cmocka_unit_test(a_machine_without_disks_is_one_too),
         TEST(one_image_that_is_missing_opens_none),

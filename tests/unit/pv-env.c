@@ -69,12 +69,24 @@ void pv_env_prepare(struct pv_env *env)
     alarm(PATIENCE);
 }
 
+void pv_open_qdisk(struct pv_env *env, bool incoming)
+{
+    const struct qdisk_spec spec = {
+        .domid = PV_DOMID,
+        .loop = &env->loop,
+        .xenstore = env->xenstore,
+        .disks = env->disks,
+        .incoming = incoming,
+        .no_thread = true,
+    };
+
+    assert_int_equal(qdisk_open(&spec, &env->qdisk), 0);
+}
+
 static void open_env(struct pv_env *env, bool incoming)
 {
     pv_env_prepare(env);
-    assert_int_equal(qdisk_open(PV_DOMID, &env->loop, env->xenstore, env->disks,
-                                incoming, &env->qdisk),
-                     0);
+    pv_open_qdisk(env, incoming);
     qdisk_watch(env->qdisk);
     if (!incoming)
         qdisk_start(env->qdisk);

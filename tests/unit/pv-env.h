@@ -42,6 +42,7 @@ void pv_env_open(struct pv_env *env);
 void pv_env_close(struct pv_env *env);
 /* The parts of it, for tests that open qdisk themselves. */
 void pv_env_prepare(struct pv_env *env);
+void pv_open_qdisk(struct pv_env *env, bool incoming);
 
 /* An image in the environment's directory, PV_IMAGE_SECTORS long. */
 const char *pv_image(struct pv_env *env, const char *name);

@@ -81,16 +81,12 @@ static void a_disk_that_was_there_before_us_is_offered(void **state)
     pv_attach(XVDA, "aio:/nowhere", "w");
     pv_attach(XVDB, "qcow2:/nowhere", "w");
     pv_set_back(51744, "frontend", "too late");
-    assert_int_equal(qdisk_open(PV_DOMID, &env.loop, env.xenstore, env.disks,
-                                false, &env.qdisk),
-                     0);
+    pv_open_qdisk(&env, false);
     check_state(XVDA, "1");
     qdisk_close(env.qdisk);
     fakexen_xs_rm(PV_BACK);
     pv_attach_image(&env, XVDA, "image", "w");
-    assert_int_equal(qdisk_open(PV_DOMID, &env.loop, env.xenstore, env.disks,
-                                false, &env.qdisk),
-                     0);
+    pv_open_qdisk(&env, false);
     check_state(XVDA, "2");
     pv_env_close(&env);
 }

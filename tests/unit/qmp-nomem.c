@@ -183,7 +183,7 @@ static void a_reply_is_whole_or_an_error_or_none(void **state)
     fake.machine.pci[function.devfn] = &function;
     assert_int_equal(disks_open(&fixture->loop, &options, &fake.machine.disks),
                      0);
-    assert_int_equal(disks_add(fake.machine.disks, &drive, &disk), 0);
+    assert_int_equal(disks_add(fake.machine.disks, NULL, &drive, &disk), 0);
     add_descriptor(client);
     for (size_t i = 0; i < sizeof(messages) / sizeof(messages[0]); i++)
         assert_true(ask_with_failures(fixture, messages[i]) > 3);
