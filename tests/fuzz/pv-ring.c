@@ -109,10 +109,18 @@ static void reconnect(struct pv_front *front)
     pv_set_front(XVDA, "state", "3");
 }
 
+/* It may have scribbled over the number of answers: not all of 2^32. */
+static void take_answers(struct pv_front *front)
+{
+    struct pv_answer answer;
+
+    for (unsigned i = 0; i < front->size && pv_answer(front, &answer); i++)
+        continue;
+}
+
 static void step(struct input *input, struct pv_front *front)
 {
     struct pv_env *env = front->env;
-    struct pv_answer answer;
 
     switch (take(input, 1) % 12) {
     case 0:
@@ -124,8 +132,7 @@ static void step(struct input *input, struct pv_front *front)
         break;
     case 3:
         pv_turn(env);
-        while (pv_answer(front, &answer))
-            ;
+        take_answers(front);
         break;
     case 4:
         scribble(input, front);
