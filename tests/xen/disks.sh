@@ -48,6 +48,14 @@ bios_guest() {
 	guest_create "$disk_name"
 }
 
+# boot_without_unplug IMAGE: changes grub.cfg in place.
+boot_without_unplug() {
+	at=$(grep -abo 'xen_emul_unplug=all  ' "$1") || fail "no grub.cfg in $1"
+	[ "$(echo "$at" | wc -l)" = 1 ] || fail "grub.cfg is several times in $1"
+	printf xen_emul_unplug=never | dd of="$1" bs=1 seek="${at%%:*}" \
+		conv=notrunc status=none || fail "cannot write $1"
+}
+
 # disk_guest NAME TARGET [KEY=VALUE]...: has its root on the disk, but gets its
 # kernel from the device model.
 disk_guest() {
@@ -131,7 +139,8 @@ load_end() {
 	[ "${reply%% *}" -ge "${2:-1}" ] || fail "the guest wrote ${reply%% *} times only"
 }
 
-# disk_life NAME DISK: files and load through all that may befall a guest.
+# disk_life NAME DISK [SECONDS]: files and load through all that may befall a
+# guest; so long may a boot take.
 disk_life() {
 	runs_on "$1" "$2"
 	write_file "$1" first
@@ -145,7 +154,7 @@ disk_life() {
 	guest_cmd "$1" reboot
 	wait_line "$1" '^guest: going down' 60 >/dev/null
 	guest_mark "$1"
-	wait_login "$1"
+	wait_login "$1" "${3:-}"
 	runs_on "$1" "$2"
 	same_file "$1" first
 	same_file "$1" second
