@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 /* Room for what handles events, and for system calls with a few arrays. */
@@ -14,6 +15,7 @@ struct thread {
     uv_loop_t loop;
     uv_async_t wake;
     pthread_t thread;
+    bool started;
     pthread_mutex_t mutex;
     pthread_cond_t called;
     void (*fn)(void *opaque); /* NULL: none waits */
@@ -41,33 +43,7 @@ static void *run(void *opaque)
     return NULL;
 }
 
-/* Signals are the other thread's. */
-static int create(struct thread *thread, const char *name)
-{
-    pthread_attr_t attr;
-    sigset_t all, before;
-    int ret;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ret = pthread_create(&thread->thread, &attr, run, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (ret == 0)
-        pthread_setname_np(thread->thread, name);
-    return -ret;
-}
-
-static void close_wake(void *opaque)
-{
-    struct thread *thread = opaque;
-
-    uv_close((uv_handle_t *)&thread->wake, NULL);
-}
-
-int thread_start(const char *name, struct thread **out)
+int thread_new(struct thread **out)
 {
     struct thread *thread = calloc(1, sizeof(*thread));
     int ret;
@@ -83,17 +59,9 @@ int thread_start(const char *name, struct thread **out)
     thread->wake.data = thread;
     pthread_mutex_init(&thread->mutex, NULL);
     pthread_cond_init(&thread->called, NULL);
-    ret = create(thread, name);
-    if (ret)
-        goto err_wake;
     *out = thread;
     return 0;
 
-err_wake:
-    pthread_cond_destroy(&thread->called);
-    pthread_mutex_destroy(&thread->mutex);
-    close_wake(thread);
-    uv_run(&thread->loop, UV_RUN_DEFAULT);
 err_loop:
     uv_loop_close(&thread->loop);
 err_free:
@@ -101,12 +69,43 @@ err_free:
     return ret;
 }
 
+/* Signals are the other thread's. */
+int thread_start(struct thread *thread, const char *name)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int ret;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, STACK_BYTES);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ret = pthread_create(&thread->thread, &attr, run, thread);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (ret)
+        return -ret;
+    pthread_setname_np(thread->thread, name);
+    thread->started = true;
+    return 0;
+}
+
+static void close_wake(void *opaque)
+{
+    struct thread *thread = opaque;
+
+    uv_close((uv_handle_t *)&thread->wake, NULL);
+}
+
 void thread_end(struct thread *thread)
 {
     if (!thread)
         return;
     thread_call(thread, close_wake, thread);
-    pthread_join(thread->thread, NULL);
+    if (thread->started)
+        pthread_join(thread->thread, NULL);
+    else
+        run(thread);
     uv_loop_close(&thread->loop);
     pthread_cond_destroy(&thread->called);
     pthread_mutex_destroy(&thread->mutex);
@@ -120,7 +119,7 @@ uv_loop_t *thread_loop(struct thread *thread)
 
 void thread_call(struct thread *thread, void (*fn)(void *opaque), void *opaque)
 {
-    if (!thread) {
+    if (!thread || !thread->started) {
         fn(opaque);
         return;
     }

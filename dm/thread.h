@@ -12,8 +12,13 @@
 
 struct thread;
 
-/* name: of the thread, 15 bytes at most.  -errno; nothing is logged. */
-int thread_start(const char *name, struct thread **out);
+/* The loop, which does not turn yet.  -errno; nothing is logged. */
+int thread_new(struct thread **out);
+/*
+ * name: of the thread, 15 bytes at most.  It has what rights the caller has by
+ * now.  -errno; nothing is logged.
+ */
+int thread_start(struct thread *thread, const char *name);
 /* All handles of its loop are closing.  NULL is fine. */
 void thread_end(struct thread *thread);
 
@@ -21,7 +26,8 @@ uv_loop_t *thread_loop(struct thread *thread);
 
 /*
  * Call fn on the thread, between turns of its loop, and return after it.  It
- * may open and close handles of that loop.  NULL: fn is called here and now.
+ * may open and close handles of that loop.  Before the start, and with NULL, fn
+ * is called here and now.
  */
 void thread_call(struct thread *thread, void (*fn)(void *opaque), void *opaque);
 

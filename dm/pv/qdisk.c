@@ -20,6 +20,8 @@ struct qdisk {
     struct vbd *vbds[QUEUES_MAX];
     unsigned nr;
     bool no_thread;
+    bool watches; /* rights are given up: the thread may start */
+    bool started;
 };
 
 /* ---- their thread ----------------------------------------------------- */
@@ -44,29 +46,40 @@ static void close_queues(void *opaque)
     queues_close(opaque);
 }
 
+static int new_thread(struct thread **out)
+{
+    int ret = thread_new(out);
+
+    if (ret)
+        log_error("PV disks are not served: no event loop: %s", strerror(-ret));
+    return ret;
+}
+
 static int start_thread(struct qdisk *qdisk)
 {
-    int ret = qdisk->no_thread || qdisk->host.thread
-                  ? 0
-                  : thread_start("pv-disks", &qdisk->host.thread);
+    int ret;
 
+    if (!qdisk->host.thread || !qdisk->watches || qdisk->started)
+        return 0;
+    ret = thread_start(qdisk->host.thread, "pv-disks");
     if (ret)
         log_error("PV disks are not served: cannot start a thread: %s",
                   strerror(-ret));
+    qdisk->started = ret == 0;
     return ret;
 }
 
 /* With the first disk: most guests have none. */
 static int open_host(struct qdisk *qdisk)
 {
-    struct opening opening = {.host = &qdisk->host};
+    struct vbd_host *host = &qdisk->host;
+    struct opening opening = {.host = host};
 
-    if (qdisk->host.queues)
-        return 0;
-    opening.ret = start_thread(qdisk);
-    if (opening.ret == 0)
-        thread_call(qdisk->host.thread, open_queues, &opening);
-    return opening.ret;
+    if (!host->thread && !qdisk->no_thread)
+        opening.ret = new_thread(&host->thread);
+    if (opening.ret == 0 && !host->queues)
+        thread_call(host->thread, open_queues, &opening);
+    return opening.ret ? opening.ret : start_thread(qdisk);
 }
 
 /* ---- which disks there are -------------------------------------------- */
@@ -171,9 +184,12 @@ int qdisk_open(const struct qdisk_spec *spec, struct qdisk **out)
 
 void qdisk_watch(struct qdisk *qdisk)
 {
-    int ret = xenstore_watch(qdisk->host.xenstore, qdisk->host.loop, qdisk->dir,
-                             scan, qdisk, &qdisk->watch);
+    int ret;
 
+    qdisk->watches = true;
+    (void)start_thread(qdisk);
+    ret = xenstore_watch(qdisk->host.xenstore, qdisk->host.loop, qdisk->dir,
+                         scan, qdisk, &qdisk->watch);
     if (ret)
         log_error("PV disks cannot come and go: cannot watch %s: %s",
                   qdisk->dir, strerror(-ret));

@@ -36,8 +36,8 @@ struct qdisk_spec {
  */
 int qdisk_open(const struct qdisk_spec *spec, struct qdisk **out);
 /*
- * Watch for those that come later.  A line in the log when they cannot be
- * watched: the guest runs without them.
+ * Watch for those that come later, and start the thread: rights are given up.
+ * A line in the log when they cannot be watched: the guest runs without them.
  */
 void qdisk_watch(struct qdisk *qdisk);
 /* The loop must turn once more; disks and xenstore stay until then. */

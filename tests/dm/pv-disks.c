@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "config.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <semaphore.h>
 #include <setjmp.h>
@@ -185,6 +186,61 @@ static void hold_xenstore(enum fakexen_kind kind, void *opaque)
     }
 }
 
+/* Of the thread of that name: the value behind a word of its status. */
+static int thread_status(const char *name, const char *word)
+{
+    char path[300], line[256];
+    struct dirent *entry;
+    DIR *dir = opendir("/proc/self/task");
+    int value = -1;
+
+    CHECK(dir != NULL);
+    while ((entry = readdir(dir))) {
+        bool found = false;
+        FILE *file;
+
+        snprintf(path, sizeof(path), "/proc/self/task/%s/status",
+                 entry->d_name);
+        file = fopen(path, "re");
+        while (file && fgets(line, sizeof(line), file)) {
+            line[strcspn(line, "\n")] = '\0';
+            if (strncmp(line, "Name:\t", 6) == 0)
+                found = strcmp(line + 6, name) == 0;
+            else if (found && strncmp(line, word, strlen(word)) == 0)
+                value = atoi(line + strlen(word));
+        }
+        if (file)
+            fclose(file);
+    }
+    closedir(dir);
+    return value;
+}
+
+static void with_the_rights_of_all(void)
+{
+    struct pv_front front = {.env = &env, .devid = XVDE};
+    struct qmp_peer peer;
+    struct dm dm;
+
+    create_domain(PV_DOMID);
+    dm_prepare(&dm, PV_DOMID, NULL);
+    attach(XVDE, scratch("image"));
+    dm_launch(&dm);
+    CHECK(dm_comes_up(&dm));
+    qmp_open_peer(&peer, dm.qmp_path);
+    qmp_do(&peer, "cont", NULL);
+    pv_front_connect(&front);
+    CHECK_EQUAL(thread_status("pv-disks", "NoNewPrivs:"), 1);
+    pv_front_drop(&front);
+    end(&dm, &peer);
+}
+
+static void their_thread_gives_up_what_the_first_one_does(void **state)
+{
+    (void)state;
+    in_child(with_the_rights_of_all);
+}
+
 static void while_the_loop_waits(void)
 {
     struct pv_front front = {.env = &env, .devid = XVDE, .persistent = true};
@@ -253,6 +309,7 @@ int main(void)
         cmocka_unit_test(a_pv_disk_lives_through_save_and_restore),
         cmocka_unit_test(pv_disks_come_and_go),
         cmocka_unit_test(pv_disks_are_served_while_the_loop_waits),
+        cmocka_unit_test(their_thread_gives_up_what_the_first_one_does),
         cmocka_unit_test(a_restricted_one_leaves_them_alone),
     };
 

@@ -40,7 +40,8 @@ static void start(struct side *side)
 {
     *side = (struct side){0};
     alarm(PATIENCE);
-    assert_int_equal(thread_start("side", &side->thread), 0);
+    assert_int_equal(thread_new(&side->thread), 0);
+    assert_int_equal(thread_start(side->thread, "side"), 0);
 }
 
 static void calls_are_made_on_its_thread_and_have_ended(void **state)
@@ -67,6 +68,23 @@ static void without_a_thread_calls_are_made_here(void **state)
     thread_call(NULL, note, &side);
     assert_true(pthread_equal(side.now, pthread_self()));
     thread_end(NULL);
+}
+
+static void before_the_start_calls_are_made_here(void **state)
+{
+    struct side side = {0};
+
+    (void)state;
+    assert_int_equal(thread_new(&side.thread), 0);
+    thread_call(side.thread, note, &side);
+    assert_true(pthread_equal(side.now, pthread_self()));
+    assert_int_equal(thread_start(side.thread, "side"), 0);
+    thread_call(side.thread, note, &side);
+    assert_false(pthread_equal(side.now, pthread_self()));
+    thread_end(side.thread);
+
+    assert_int_equal(thread_new(&side.thread), 0);
+    thread_end(side.thread);
 }
 
 static void close_timer(void *opaque)
@@ -117,6 +135,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(calls_are_made_on_its_thread_and_have_ended),
         cmocka_unit_test(without_a_thread_calls_are_made_here),
+        cmocka_unit_test(before_the_start_calls_are_made_here),
         cmocka_unit_test(its_loop_turns_by_itself_between_calls),
     };
 
