@@ -129,7 +129,7 @@ serial_since_mark() {
 lines_like() { serial_since_mark "$1" | grep -a -e "$2.*$cr\$"; }
 has_line() { lines_like "$@" >/dev/null; }
 
-line_or_panic() { has_line "$1" "$2" || has_line "$1" 'Kernel panic'; }
+has_either() { has_line "$1" "$2" || has_line "$1" "$3"; }
 
 # last_words GUEST: what it has said since the mark, the counting apart.
 last_words() {
@@ -139,11 +139,14 @@ last_words() {
 		grep -ac '^guest: count') times"
 }
 
-# wait_line GUEST PATTERN SECONDS: waits for a line since the mark, prints it.
+# wait_line GUEST PATTERN SECONDS [END]: waits for a line since the mark, prints it.
+# One like END, or a panic, ends it all.
 wait_line() {
-	within "$3" line_or_panic "$1" "$2" ||
+	end="Kernel panic${4:+\\|$4}"
+	within "$3" has_either "$1" "$2" "$end" ||
 		fail "guest $1: no \"$2\" on the serial console within $3 s; $(last_words "$1")"
-	has_line "$1" "$2" || fail "guest $1: kernel panic"
+	has_line "$1" "$2" ||
+		fail "guest $1: no \"$2\", but $(lines_like "$1" "$end" | head -n 1 | tr -cd ' -~')"
 	lines_like "$1" "$2" | tail -n 1 | tr -d '\r'
 }
 
@@ -158,10 +161,11 @@ guest_cmd() {
 	printf '%s\n' "$2" >"$(cat "$guests/$1.tty")"
 }
 
-# guest_ask GUEST TEXT PATTERN SECONDS: the reply's last word.
+# guest_ask GUEST TEXT PATTERN SECONDS: the reply's last word, of a guest that has
+# not started anew meanwhile.
 guest_ask() {
 	guest_cmd "$1" "$2"
-	reply=$(wait_line "$1" "$3" "$4") || exit 1
+	reply=$(wait_line "$1" "$3" "$4" '^guest: userspace up') || exit 1
 	echo "${reply##* }"
 }
 
