@@ -37,9 +37,9 @@ serves_pv() {
 	[ "$nr" = "$2" ] || fail "the device model serves $nr PV disks, not $2"
 }
 
-# bios_guest NAME TARGET [KEY=VALUE]...: boots from the disk. That takes minutes:
-# the BIOS reads a kernel of 12 MB by programmed I/O, and each access is emulated
-# twice.
+# bios_guest NAME TARGET [KEY=VALUE]...: boots from the disk. That takes a minute,
+# with stock QEMU four: the BIOS reads a kernel of 12 MB by programmed I/O, and each
+# access is emulated twice.
 bios_guest() {
 	disk_name=$1 target=$2
 	shift 2
