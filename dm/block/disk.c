@@ -42,7 +42,6 @@ int disk_open(uv_loop_t *loop, const struct disk_spec *spec, struct disk **out)
     disk->discard = spec->discard;
     disk->raw = spec->raw;
     disk->patient = spec->patient;
-    pthread_mutex_init(&disk->stats_mutex, NULL);
     disk->reread = spec->incoming;
     ret = disk_io_get(loop, &disk->io);
     if (ret)
@@ -51,6 +50,7 @@ int disk_open(uv_loop_t *loop, const struct disk_spec *spec, struct disk **out)
     ret = disk->path ? open_image(disk, disk->path, -1, &disk->image) : 0;
     if (ret)
         goto err_io;
+    pthread_mutex_init(&disk->stats_mutex, NULL);
     *out = disk;
     return 0;
 
@@ -113,6 +113,7 @@ void disk_close(struct disk *disk)
     disk_drain(disk);
     drop(disk);
     disk_io_put(disk->io);
+    pthread_mutex_destroy(&disk->stats_mutex);
     free(disk->id);
     free(disk);
 }

@@ -26,7 +26,6 @@ struct disks {
     struct images images;
     struct disk *ide[DISKS_MAX_IDE];
     bool cdrom[DISKS_MAX_IDE];
-    bool incoming;
 };
 
 /* ---- on a disk's own thread ---- */

@@ -127,7 +127,7 @@ static struct image *find(const struct images *images, const struct image *like)
     return NULL;
 }
 
-/* The image, or the one that is there already: then NULL is left in *own. */
+/* The one that is there already, or *own, where NULL is left then. */
 static struct image *share(struct images *images, struct image **own)
 {
     struct image *image;

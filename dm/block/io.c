@@ -19,8 +19,10 @@ static void closed(uv_handle_t *handle)
 {
     struct disk_io *io = handle->data;
 
-    if (--io->nr_handles == 0)
-        free(io);
+    if (--io->nr_handles > 0)
+        return;
+    pthread_mutex_destroy(&io->images.mutex);
+    free(io);
 }
 
 int disk_io_get(uv_loop_t *loop, struct disk_io **out)
