@@ -10,6 +10,7 @@
  */
 
 #include <errno.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "dm/bus.h"
@@ -83,9 +84,14 @@ static void out(struct board *board, uint64_t at, unsigned size, uint64_t value)
     bus_write(board->machine.bus, BUS_MMIO, at, size, value);
 }
 
+static bool has_page(uint64_t gpa)
+{
+    return fakexen_frame(SOURCE, gpa >> 12) != FAKEXEN_NO_FRAME;
+}
+
 static void poke(uint64_t gpa, uint64_t value, unsigned size)
 {
-    if (fakexen_frame(SOURCE, gpa >> 12) != FAKEXEN_NO_FRAME)
+    if (has_page(gpa) && has_page(gpa + size - 1))
         fakexen_poke(SOURCE, gpa, &value, size);
 }
 
@@ -134,7 +140,7 @@ static void request(struct board *board, struct input *input)
     uint8_t bits = (uint8_t)take(input, 1);
     uint16_t index = 0;
 
-    if (fakexen_frame(SOURCE, USED >> 12) != FAKEXEN_NO_FRAME)
+    if (has_page(USED))
         fakexen_peek(SOURCE, USED + 2, &index, 2);
     poke(BUFFER, bits & 3, 8);
     poke(BUFFER + 8, addr + take(input, 1) % 32 * (MIB / 2), 8);
@@ -310,7 +316,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     expect(machine_stop(&board.machine) == 0);
     for (uint64_t gfn = DESC >> 12; gfn < (DESC >> 12) + 4; gfn++)
-        if (fakexen_frame(SOURCE, gfn) == FAKEXEN_NO_FRAME)
+        if (!has_page(gfn << 12))
             pages--;
     xen_mapcache_reclaim(board.machine.cache, 0);
     expect(fakexen_tot_pages(SOURCE) == pages + plugged(&board) / 4096);
