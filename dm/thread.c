@@ -22,6 +22,25 @@ struct thread {
     void *opaque;
 };
 
+int thread_spawn(pthread_t *out, const char *name, size_t stack_bytes,
+                 void *(*fn)(void *opaque), void *opaque)
+{
+    pthread_attr_t attr;
+    sigset_t all, before;
+    int ret;
+
+    pthread_attr_init(&attr);
+    pthread_attr_setstacksize(&attr, stack_bytes);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    ret = pthread_create(out, &attr, fn, opaque);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attr);
+    if (ret == 0)
+        pthread_setname_np(*out, name);
+    return -ret;
+}
+
 static void call(uv_async_t *async)
 {
     struct thread *thread = async->data;
@@ -69,25 +88,15 @@ err_free:
     return ret;
 }
 
-/* Signals are the other thread's. */
 int thread_start(struct thread *thread, const char *name)
 {
-    pthread_attr_t attr;
-    sigset_t all, before;
     int ret;
 
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ret = pthread_create(&thread->thread, &attr, run, thread);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (ret)
-        return -ret;
-    pthread_setname_np(thread->thread, name);
-    thread->started = true;
-    return 0;
+    if (thread->started)
+        return 0;
+    ret = thread_spawn(&thread->thread, name, STACK_BYTES, run, thread);
+    thread->started = ret == 0;
+    return ret;
 }
 
 static void close_wake(void *opaque)

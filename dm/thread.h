@@ -8,15 +8,25 @@
  * thread.
  */
 
+#include <pthread.h>
+#include <stddef.h>
+
 #include <uv.h>
 
 struct thread;
 
+/*
+ * A thread that has no loop, is joined by its owner and gets no signals: these
+ * are the first one's.  name: 15 bytes at most.  -errno; nothing is logged.
+ */
+int thread_spawn(pthread_t *out, const char *name, size_t stack_bytes,
+                 void *(*fn)(void *opaque), void *opaque);
+
 /* The loop, which does not turn yet.  -errno; nothing is logged. */
 int thread_new(struct thread **out);
 /*
- * name: of the thread, 15 bytes at most.  It has what rights the caller has by
- * now.  -errno; nothing is logged.
+ * name as above.  It has what rights the caller has by now.  Once it runs, 0
+ * and nothing more.  -errno; nothing is logged, and it can be tried again.
  */
 int thread_start(struct thread *thread, const char *name);
 /* All handles of its loop are closing.  NULL is fine. */

@@ -4,13 +4,13 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "dm/block/disk.h"
 #include "dm/log.h"
+#include "dm/thread.h"
 
 /* Room for system calls with a few words of arguments. */
 #define STACK_BYTES (64u << 10)
@@ -169,27 +169,10 @@ void workers_close(struct workers *workers)
     free(workers);
 }
 
-static int start_thread(pthread_t *thread, struct workers *workers)
-{
-    pthread_attr_t attr;
-    sigset_t all, before;
-    int ret;
-
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_BYTES);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    ret = pthread_create(thread, &attr, work, workers);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attr);
-    if (ret == 0)
-        pthread_setname_np(*thread, "disk");
-    return -ret;
-}
-
 static void start_one(struct workers *workers)
 {
-    int ret = start_thread(&workers->threads[workers->nr_threads], workers);
+    int ret = thread_spawn(&workers->threads[workers->nr_threads], "disk",
+                           STACK_BYTES, work, workers);
 
     if (ret == 0) {
         workers->nr_threads++;

@@ -21,7 +21,6 @@ struct qdisk {
     unsigned nr;
     bool no_thread;
     bool watches; /* rights are given up: the thread may start */
-    bool started;
 };
 
 /* ---- their thread ----------------------------------------------------- */
@@ -57,15 +56,13 @@ static int new_thread(struct thread **out)
 
 static int start_thread(struct qdisk *qdisk)
 {
-    int ret;
+    int ret = qdisk->host.thread && qdisk->watches
+                  ? thread_start(qdisk->host.thread, "pv-disks")
+                  : 0;
 
-    if (!qdisk->host.thread || !qdisk->watches || qdisk->started)
-        return 0;
-    ret = thread_start(qdisk->host.thread, "pv-disks");
     if (ret)
         log_error("PV disks are not served: cannot start a thread: %s",
                   strerror(-ret));
-    qdisk->started = ret == 0;
     return ret;
 }
 
