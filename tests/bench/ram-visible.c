@@ -138,51 +138,43 @@ static double plain_calls(void *opaque)
 
 typedef void step_fn(struct setting *s);
 
-/* Only the first, or only the second of two steps counts. */
-static double first_of(struct setting *s, step_fn *first, step_fn *second)
+static step_fn *const ours[] = {plug, unplug};
+static step_fn *const plain[] = {plain_add, plain_remove};
+
+/* Both steps are done; only this one counts. */
+static double time_step(struct setting *s, step_fn *const steps[2],
+                        unsigned which)
 {
-    double sum = 0, start;
+    double sums[2] = {0}, start;
 
     for (unsigned i = 0; i < s->times; i++) {
-        start = bench_now();
-        first(s);
-        sum += bench_now() - start;
-        second(s);
+        for (unsigned step = 0; step < 2; step++) {
+            start = bench_now();
+            steps[step](s);
+            sums[step] += bench_now() - start;
+        }
     }
-    return sum / s->times;
-}
-
-static double second_of(struct setting *s, step_fn *first, step_fn *second)
-{
-    double sum = 0, start;
-
-    for (unsigned i = 0; i < s->times; i++) {
-        first(s);
-        start = bench_now();
-        second(s);
-        sum += bench_now() - start;
-    }
-    return sum / s->times;
+    return sums[which] / s->times;
 }
 
 static double time_plug(void *opaque)
 {
-    return first_of(opaque, plug, unplug);
+    return time_step(opaque, ours, 0);
 }
 
 static double time_unplug(void *opaque)
 {
-    return second_of(opaque, plug, unplug);
+    return time_step(opaque, ours, 1);
 }
 
 static double time_plain_add(void *opaque)
 {
-    return first_of(opaque, plain_add, plain_remove);
+    return time_step(opaque, plain, 0);
 }
 
 static double time_plain_remove(void *opaque)
 {
-    return second_of(opaque, plain_add, plain_remove);
+    return time_step(opaque, plain, 1);
 }
 
 static void open_calls(struct setting *s)

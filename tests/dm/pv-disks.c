@@ -91,6 +91,20 @@ static void end(struct dm *dm, struct qmp_peer *peer)
     check_nothing_left();
 }
 
+/* The disk is there before the device model. */
+static void start_with_disk(struct dm *dm, struct qmp_peer *peer,
+                            struct pv_front *front, const char *image)
+{
+    create_domain(PV_DOMID);
+    dm_prepare(dm, PV_DOMID, NULL);
+    attach(front->devid, image);
+    dm_launch(dm);
+    CHECK(dm_comes_up(dm));
+    qmp_open_peer(peer, dm->qmp_path);
+    qmp_do(peer, "cont", NULL);
+    pv_front_connect(front);
+}
+
 static void live(void)
 {
     const char *image = scratch("image"), *state = scratch("state");
@@ -99,14 +113,7 @@ static void live(void)
     struct pv_answer answer;
     struct dm dm;
 
-    create_domain(PV_DOMID);
-    dm_prepare(&dm, PV_DOMID, NULL);
-    attach(XVDE, image);
-    dm_launch(&dm);
-    CHECK(dm_comes_up(&dm));
-    qmp_open_peer(&peer, dm.qmp_path);
-    qmp_do(&peer, "cont", NULL);
-    pv_front_connect(&front);
+    start_with_disk(&dm, &peer, &front, image);
     write_page(&front, 0, 0x11);
 
     /* Saved, it takes nothing; the guest that goes on finds all answered. */
@@ -222,14 +229,7 @@ static void with_the_rights_of_all(void)
     struct qmp_peer peer;
     struct dm dm;
 
-    create_domain(PV_DOMID);
-    dm_prepare(&dm, PV_DOMID, NULL);
-    attach(XVDE, scratch("image"));
-    dm_launch(&dm);
-    CHECK(dm_comes_up(&dm));
-    qmp_open_peer(&peer, dm.qmp_path);
-    qmp_do(&peer, "cont", NULL);
-    pv_front_connect(&front);
+    start_with_disk(&dm, &peer, &front, scratch("image"));
     CHECK_EQUAL(thread_status("pv-disks", "NoNewPrivs:"), 1);
     pv_front_drop(&front);
     end(&dm, &peer);

@@ -2,9 +2,9 @@
 #include "config.h"
 
 /*
- * ram-bench DOMID [plug]: what it takes to grow and shrink a block of a guest
- * that is paused, and to plug and unplug (or only these), beside the plain
- * calls. Lines as tests/bench/bench.h has them.
+ * ram-bench DOMID [plug]: what it takes to grow and shrink a block of a guest,
+ * and to plug and unplug (or only these), beside the plain calls.  Lines as
+ * tests/bench/bench.h has them.
  */
 
 #include <stdio.h>
